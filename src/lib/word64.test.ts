@@ -4,7 +4,8 @@ import fc from "fast-check";
 import * as w from "./word64.ts";
 
 const bits64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
-const toWord = (value: bigint): w.Word64 => w.word64(Number(BigInt.asIntN(32, value >> 32n)), Number(BigInt.asIntN(32, value)));
+const toWord = (value: bigint): w.Word64 =>
+  w.word64(Number(BigInt.asIntN(32, value >> 32n)), Number(BigInt.asIntN(32, value)));
 const toBig = (value: w.Word64): bigint => (BigInt(value.hi >>> 0) << 32n) | BigInt(value.lo >>> 0);
 const same = (actual: w.Word64, expected: bigint): void => {
   assert.equal(toBig(actual), BigInt.asUintN(64, expected));
@@ -61,7 +62,18 @@ test("hexadecimal and literals read back", () => {
 });
 
 test("malformed and oversized literals are refused", () => {
-  for (const text of ["", "-", "0x", "0x_", "1g", "0b2", " 1", "0x10000000000000000", "18446744073709551616", "-9223372036854775809"]) {
+  for (const text of [
+    "",
+    "-",
+    "0x",
+    "0x_",
+    "1g",
+    "0b2",
+    " 1",
+    "0x10000000000000000",
+    "18446744073709551616",
+    "-9223372036854775809",
+  ]) {
     assert.equal(w.parse64(text), undefined, text);
   }
 });
