@@ -1,0 +1,129 @@
+// The only door between the kernel and an architecture. kernel/arch/riscv64 and its twin each export one `Arch`, file for file:
+//
+//   paging.ts    the page-table format        boot.ts     machine code from reset to the kernel's entry
+//   trap.ts      usertrap … usertrapret       trampoline.ts  uservec, userret, kernelvec as machine code
+//   context.ts   registers of a thread        signal-frame.ts  what a handler finds on its stack
+//
+// Nothing outside this folder names an architecture.
+
+import type { FrameNumber, PhysAddr, VirtAddr } from "../../lib/address.ts";
+import type { Kernel } from "../kernel.ts";
+import type { AddressSpace, Protection } from "../mem/types.ts";
+import type { SignalAction, SignalInfo, SignalSet, Thread } from "../process/types.ts";
+import type { SyscallRow } from "../syscall/row.ts";
+
+export interface Arch {
+  readonly name: "riscv64" | "x86_64";
+  /** e_machine of the ELF files it runs. */
+  readonly elfMachine: number;
+  /** uname's machine field, and AT_PLATFORM. */
+  readonly machineName: string;
+  readonly hwcap: number;
+  readonly format: PageTableFormat;
+  readonly layout: AddressLayout;
+  /** System-call number -> row. */
+  readonly systemCalls: ReadonlyMap<number, SyscallRow>;
+  /** Number of a call by name, for the kernel's own use and the tracer. */
+  readonly cpuInfo: (k: Kernel) => string;
+
+  // Registers of a thread that is in the kernel: they lie in its trapframe.
+  /** Fills `args` with 6 raw arguments as (lo, hi) pairs and returns the call number. */
+  readSyscall(k: Kernel, thread: Thread, args: Int32Array): number;
+  /** Stores a call's result (already negated errno for failures). */
+  setSyscallResult(k: Kernel, thread: Thread, value: number): void;
+  /** Steps the saved program counter past the system-call instruction; the counterpart of leaving it there to restart. */
+  advancePastSyscall(k: Kernel, thread: Thread): void;
+  programCounter(k: Kernel, thread: Thread): number;
+  stackPointer(k: Kernel, thread: Thread): number;
+  /** Fresh user registers after execve: pc, sp, everything else zero. */
+  startProgram(k: Kernel, thread: Thread, entry: VirtAddr, stack: VirtAddr): void;
+  /** The child's registers after fork or clone: the parent's, result 0, with an own stack and TLS if given. */
+  copyRegisters(k: Kernel, from: Thread, to: Thread, change: { stack?: number; tls?: number }): void;
+  /** Named registers for reports, /proc and tracers, in the manual's order; values as 16 hex digits. */
+  registers(k: Kernel, thread: Thread): { name: string; value: string }[];
+
+  /** Builds the frame on the user stack and points the registers at the handler. False when the stack cannot be written. */
+  pushSignalFrame(k: Kernel, thread: Thread, signal: number, action: SignalAction, info: SignalInfo, mask: SignalSet): boolean;
+  /** rt_sigreturn: restores registers and the alternate stack, and returns the mask to restore; undefined for a corrupt frame. */
+  popSignalFrame(k: Kernel, thread: Thread): SignalSet | undefined;
+
+  // Harts.
+  /** Leaves the kernel on `hart` into `thread`: usertrapret, then userret in machine code. */
+  resumeUser(k: Kernel, hart: number, thread: Thread): void;
+  /** Leaves the kernel on `hart` into the idle loop (wfi with interrupts enabled). */
+  resumeIdle(k: Kernel, hart: number): void;
+  /** Asks another hart to take an inter-processor interrupt. */
+  sendInterprocessorInterrupt(k: Kernel, hart: number): void;
+  /** Arms the hart's timer for an absolute virtual time; undefined disarms it. */
+  setTimer(k: Kernel, hart: number, atNs: number | undefined): void;
+  /** Drops translations on `hart`: of one page or all (undefined), of one ASID or all (undefined). */
+  flushTlb(k: Kernel, hart: number, address: VirtAddr | undefined, asid: number | undefined): void;
+  /** Largest usable ASID. */
+  readonly maxAsid: number;
+  /** Makes the hart use `space` when it next enters user mode. */
+  activate(k: Kernel, hart: number, space: AddressSpace): void;
+}
+
+/** Where things lie in every address space. */
+export interface AddressLayout {
+  /** End (exclusive) of what programs may map: the trapframe slots and the trampoline lie above. */
+  readonly userTop: VirtAddr;
+  readonly trampoline: VirtAddr;
+  /** Trapframe slot 0; slot n lies n pages below. */
+  readonly trapframe: VirtAddr;
+  readonly trapframeSlots: number;
+  /** Start of the kernel's range (K12), where physical memory is mapped linearly. */
+  readonly directMap: VirtAddr;
+  /** Stack top for a new program. */
+  readonly stackTop: VirtAddr;
+  /** Top of the top-down mmap area. */
+  readonly mmapTop: VirtAddr;
+  /** Base for position-independent programs. */
+  readonly pieBase: VirtAddr;
+}
+
+/** What a PTE's two words say. */
+export type PteView =
+  | { readonly kind: "vacant" }
+  | { readonly kind: "table"; readonly frame: FrameNumber }
+  | { readonly kind: "leaf"; readonly frame: FrameNumber; readonly flags: PteFlags };
+
+export interface PteFlags extends Protection {
+  readonly user: boolean;
+  readonly global: boolean;
+  readonly accessed: boolean;
+  readonly dirty: boolean;
+}
+
+/**
+ * A page-table format as data and pure functions on a PTE's two 32-bit words. One editor (mem/page-table.ts) serves them all.
+ * Levels count from 0 (leaf tables, 4-KiB pages) upwards.
+ */
+export interface PageTableFormat {
+  readonly name: string;
+  /** Width of a virtual address: 39, 48. */
+  readonly virtualBits: number;
+  /** For each level: how far the address is shifted for its index, and whether a leaf may stand there. */
+  readonly levels: readonly { readonly shift: number; readonly leafAllowed: boolean; readonly name: string }[];
+  readonly entriesPerTable: 512;
+  view(hi: number, lo: number, level: number): PteView;
+  /** Hot path: the frame number of a table or leaf PTE, without allocation. */
+  frame(hi: number, lo: number): FrameNumber;
+  isValid(hi: number, lo: number): boolean;
+  isLeaf(hi: number, lo: number, level: number): boolean;
+  /** Whether a leaf PTE lets user mode do `access`. */
+  allowsUser(hi: number, lo: number, access: "read" | "write" | "execute"): boolean;
+  /** Encodes; the words are returned through `out` (out[0] = lo, out[1] = hi). */
+  encodeTable(frame: FrameNumber, user: boolean, out: Int32Array): void;
+  encodeLeaf(frame: FrameNumber, flags: PteFlags, level: number, out: Int32Array): void;
+  /** Flag letters as the field prints them, e.g. "VRWXUGAD". */
+  flagLetters(hi: number, lo: number, level: number): string;
+}
+
+/** Result of building the boot image: what lies where when the first instruction runs. */
+export interface BootImage {
+  readonly kernelStart: PhysAddr;
+  /** `end` of X6: the first byte after the kernel; free memory begins here. */
+  readonly kernelEnd: PhysAddr;
+  readonly symbols: ReadonlyMap<string, number>;
+}

@@ -1,0 +1,85 @@
+// The kernel as one value.
+//
+//   Kernel ── state      all that changes, as plain data: structuredClone of it plus RAM is a whole-system snapshot
+//          ── arch       the only door to the architecture (arch/arch.ts)
+//          ── machine    memory and harts
+//          ── host       what lies outside the simulated world: streams, host directories (host.ts)
+//          ── probes     listeners; the kernel never depends on them
+//
+// Every kernel function takes the Kernel first. State holds no functions, classes, promises or generators; objects in it may
+// refer to each other directly, since structuredClone keeps identity.
+
+import type { Machine } from "../machine/machine.ts";
+import type { PhysicalMemory } from "../machine/physical-memory.ts";
+import type { Arch } from "./arch/arch.ts";
+import type { FileState } from "./fs/types.ts";
+import type { HostPorts } from "./host.ts";
+import type { MemoryState } from "./mem/types.ts";
+import type { KernelProbes } from "./probes.ts";
+import type { Process, SchedulerState, Thread } from "./process/types.ts";
+import type { TtyState } from "./tty/types.ts";
+
+export interface Kernel {
+  readonly state: KernelState;
+  readonly arch: Arch;
+  readonly machine: Machine;
+  readonly memory: PhysicalMemory;
+  readonly host: HostPorts;
+  readonly probes: KernelProbes;
+}
+
+export interface KernelState {
+  /** What was asked for at boot; never changes afterwards. */
+  readonly config: KernelConfig;
+  readonly memory: MemoryState;
+  /** Live and zombie processes by pid (thread-group id). */
+  readonly processes: Map<number, Process>;
+  /** Every thread by tid. */
+  readonly threads: Map<number, Thread>;
+  readonly scheduler: SchedulerState;
+  readonly files: FileState;
+  readonly ttys: TtyState;
+  /** Counters that /proc and the tracer show. */
+  readonly counters: KernelCounters;
+  /** Deterministic random generator (xoshiro128**), for getrandom, AT_RANDOM, /dev/random. */
+  readonly random: Uint32Array;
+  /** Next id of each kind that needs one. */
+  readonly nextIds: { vmo: number; inode: number; pipe: number; openFile: number; mount: number; asid: number };
+  hostname: string;
+  /** Set once: the machine is to stop. `status` is the exit status of the whole run. */
+  shutdown: { kind: "power-off" | "reboot" | "halt"; status: number } | undefined;
+}
+
+export interface KernelConfig {
+  /** Seconds since the epoch at boot, and nanoseconds within that second: CLOCK_REALTIME = this + virtual time. */
+  readonly bootTime: { readonly seconds: number; readonly nanoseconds: number };
+  readonly randomSeed: number;
+  readonly commandLine: string;
+  /** Check every numbered invariant after each kernel entry (test mode; slow). */
+  readonly checkInvariants: boolean;
+}
+
+export interface KernelCounters {
+  systemCalls: number;
+  contextSwitches: number;
+  /** Faults resolved without reading a file. */
+  minorFaults: number;
+  majorFaults: number;
+  interrupts: number;
+  forks: number;
+  /** System-call number -> times seen, for numbers without a row. */
+  readonly unknownCalls: Map<number, number>;
+}
+
+/** Virtual time since reset in nanoseconds (one retired instruction is nominally one nanosecond). */
+export function now(k: Kernel): number {
+  return k.machine.timeNs;
+}
+
+/**
+ * Our own bug, never a guest's: caught only by the run loop, which stops the machine with a readable report.
+ * A guest's fault is `Trap` data, an expected failure an `Errno`.
+ */
+export class KernelBug extends Error {
+  override readonly name = "KernelBug";
+}

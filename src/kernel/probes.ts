@@ -1,0 +1,36 @@
+// Typed probes: what a listener can hear. With no listener a probe costs one predictable branch:
+//
+//   k.probes.syscallEnter?.(thread, row, args)
+//
+// A listener only listens: it must not change kernel or machine state.
+
+import type { FrameNumber, VirtAddr } from "../lib/address.ts";
+import type { AddressSpace, FaultAccess, Region } from "./mem/types.ts";
+import type { Process, SignalInfo, Thread } from "./process/types.ts";
+import type { SyscallResult, SyscallRow } from "./syscall/row.ts";
+
+export interface KernelProbes {
+  /** First entry of a call (not its restarts). `row` is undefined for an unknown number; `args` are 6 raw (lo, hi) pairs. */
+  syscallEnter?: (thread: Thread, number: number, row: SyscallRow | undefined, args: Int32Array) => void;
+  /** The call is complete. `result` is what the handler returned, never "BLOCKED". */
+  syscallExit?: (thread: Thread, number: number, row: SyscallRow | undefined, args: Int32Array, result: SyscallResult) => void;
+  syscallBlocked?: (thread: Thread, number: number) => void;
+  /** One step of the trap path, in order: uservec, usertrap, syscall | fault | interrupt, usertrapret, userret. */
+  trapStep?: (hart: number, step: string, detail: Readonly<Record<string, number | string>>) => void;
+  pageFault?: (thread: Thread, address: VirtAddr, access: FaultAccess, outcome: string) => void;
+  /** A page-table entry of `space` was written; words are (hi, lo). Level counts from 0 = leaf tables. */
+  pteWrite?: (space: AddressSpace, address: VirtAddr, level: number, hi: number, lo: number) => void;
+  flush?: (asid: number, address: VirtAddr | undefined, reason: string) => void;
+  frameAllocate?: (frame: FrameNumber, owner: string) => void;
+  frameFree?: (frame: FrameNumber) => void;
+  regionChange?: (space: AddressSpace, region: Region, change: "map" | "unmap" | "protect") => void;
+  contextSwitch?: (hart: number, from: Thread | undefined, to: Thread | undefined) => void;
+  fork?: (parent: Thread, child: Thread) => void;
+  exec?: (thread: Thread, path: string, argv: readonly string[]) => void;
+  exit?: (process: Process, status: number) => void;
+  threadExit?: (thread: Thread) => void;
+  signalSend?: (process: Process, info: SignalInfo) => void;
+  signalDeliver?: (thread: Thread, info: SignalInfo, action: "default" | "ignore" | "handler") => void;
+  /** Kernel log line, as dmesg would show it. */
+  log?: (line: string) => void;
+}

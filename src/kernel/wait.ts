@@ -1,0 +1,59 @@
+// Blocking, by restart (Fluke's interrupt model): a handler checks first, then commits. When it cannot go on it calls `block`,
+// returns "BLOCKED" and has changed nothing but the thread's wait. After `wake` of one of its keys, or its deadline, or a signal,
+// the same handler runs again from the start with the same arguments. What must survive a rerun is plain `thread.restart` data.
+
+import type { Kernel } from "./kernel.ts";
+import type { Thread } from "./process/types.ts";
+
+/** What a thread can wait for: a string such as "pipe:12:readable", "child:7", "futex:9000", "tty:0:input". */
+export type WaitKey = string;
+
+export const BLOCKED = "BLOCKED";
+export type Blocked = typeof BLOCKED;
+
+/**
+ * Queues the thread on every key, until `deadlineNs` of virtual time if given.
+ * State machine of the thread: running -> blocked -> (wake | deadline | signal) -> runnable -> the handler again.
+ */
+export function block(k: Kernel, thread: Thread, keys: readonly WaitKey[], deadlineNs?: number): Blocked {
+  thread.state = { kind: "blocked", on: [...keys], deadlineNs };
+  const { waiters } = k.state.scheduler;
+  for (const key of keys) {
+    const queue = waiters.get(key);
+    if (queue === undefined) waiters.set(key, [thread.tid]);
+    else queue.push(thread.tid);
+  }
+  if (deadlineNs !== undefined) k.state.scheduler.sleepers.set(thread.tid, deadlineNs);
+  return BLOCKED;
+}
+
+/** Makes every thread that waits for `key` runnable, in the order in which they began to wait; at most `limit` of them. Returns how many. */
+export function wake(k: Kernel, key: WaitKey, limit = Infinity): number {
+  const queue = k.state.scheduler.waiters.get(key);
+  if (queue === undefined) return 0;
+  let woken = 0;
+  for (const tid of [...queue]) {
+    if (woken >= limit) break;
+    const thread = k.state.threads.get(tid);
+    if (thread === undefined) continue;
+    unblock(k, thread);
+    woken += 1;
+  }
+  return woken;
+}
+
+/** Takes a blocked thread off every queue it waits on and makes it runnable. No effect on a thread that is not blocked. */
+export function unblock(k: Kernel, thread: Thread): void {
+  if (thread.state.kind !== "blocked") return;
+  const { waiters, sleepers, runQueue } = k.state.scheduler;
+  for (const key of thread.state.on) {
+    const queue = waiters.get(key);
+    if (queue === undefined) continue;
+    const index = queue.indexOf(thread.tid);
+    if (index >= 0) queue.splice(index, 1);
+    if (queue.length === 0) waiters.delete(key);
+  }
+  sleepers.delete(thread.tid);
+  thread.state = { kind: "runnable" };
+  runQueue.push(thread.tid);
+}
