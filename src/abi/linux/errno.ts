@@ -138,7 +138,9 @@ export const ERRNO = {
 /** An expected failure. It is a string inside the kernel and becomes a number once, at system-call exit. */
 export type Errno = keyof typeof ERRNO;
 
-const NAMES: ReadonlyMap<number, Errno> = new Map(Object.entries(ERRNO).map(([name, number]) => [number, name as Errno]));
+const NAMES: ReadonlyMap<number, Errno> = new Map(
+  Object.entries(ERRNO).map(([name, number]) => [number, name as Errno]),
+);
 
 /** The name of a (positive) error number. */
 export function errnoName(number: number): Errno | undefined {
