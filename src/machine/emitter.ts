@@ -13,7 +13,7 @@
  * An instruction is atomic: whatever may make it fail (a memory access, `slow`) comes before its first change of state.
  */
 import type { F32Operators, F64Operators, I32Operators, I64Operators } from "../wasm/operators.ts";
-import type { AnyValue, I32, I64, TypeOf, Value, ValueType } from "../wasm/values.ts";
+import type { I32, I64, Value, ValueType } from "../wasm/values.ts";
 
 /** A temporary of one instruction; it does not outlive the semantics function that made it. */
 export interface Local<T extends ValueType> {
@@ -35,9 +35,9 @@ export interface Emitter {
   readonly f64: F64Operators;
 
   /** Names a value. */
-  let<V extends AnyValue>(value: V): Local<TypeOf<V>>;
+  let<T extends ValueType>(value: Value<T>): Local<T>;
   /** `condition ? whenTrue : whenFalse`, both evaluated; emitted in the order written. */
-  select<V extends AnyValue>(whenTrue: V, whenFalse: V, condition: I32): V;
+  select<T extends ValueType>(whenTrue: Value<T>, whenFalse: Value<T>, condition: I32): Value<T>;
   if(condition: I32, then: () => void, otherwise?: () => void): void;
   /** `condition ? whenTrue : whenFalse`, only one evaluated. */
   choose<T extends ValueType>(type: T, condition: I32, whenTrue: () => Value<T>, whenFalse: () => Value<T>): Value<T>;

@@ -182,7 +182,7 @@ export class FunctionBuilder {
     this.code.unsigned(local);
   }
 
-  teeLocal<V extends AnyValue>(local: number, value: V): V {
+  teeLocal<T extends ValueType>(local: number, value: Value<T>): Value<T> {
     this.code.byte(OPCODE.local_tee);
     this.code.unsigned(local);
     return value;
@@ -244,7 +244,7 @@ export class FunctionBuilder {
     this.code.byte(OPCODE.drop);
   }
 
-  select<V extends AnyValue>(whenTrue: V, _whenFalse: V, _condition: I32): V {
+  select<T extends ValueType>(whenTrue: Value<T>, _whenFalse: Value<T>, _condition: I32): Value<T> {
     this.code.byte(OPCODE.select);
     return whenTrue;
   }

@@ -18,10 +18,7 @@ export type I64 = Value<"i64">;
 export type F32 = Value<"f32">;
 export type F64 = Value<"f64">;
 
-export type AnyValue = I32 | I64 | F32 | F64;
-
-/** The type of a token. */
-export type TypeOf<V extends AnyValue> = V extends Value<infer T> ? T : never;
+export type AnyValue = Value;
 
 export const i32Token = "i32" as I32;
 export const i64Token = "i64" as I64;

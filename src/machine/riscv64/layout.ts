@@ -1,0 +1,130 @@
+/**
+ * Where everything lies in the machine's one WebAssembly memory.
+ *
+ *     0            4 KiB                                                                    64 KiB-aligned
+ *     +------------+-----------------+----------------------+---------------------+----------+
+ *     | window of  | saved windows   | TLB contexts         | code frames:        | guest    |
+ *     | the running| of the harts,   | of the harts,        | predecoded records, | RAM      |
+ *     | hart       | 4 KiB each      | 48 KiB each          | 32 KiB a page       |          |
+ *     +------------+-----------------+----------------------+---------------------+----------+
+ *
+ * The window holds the running hart's registers at fixed addresses below 64 KiB, so that a record names a register by its
+ * 16-bit address. Changing harts copies one window out and another in.
+ */
+
+/** Bytes of a window. */
+export const WINDOW_SIZE = 4096;
+
+/** Byte addresses in the window. `x(0)` always holds 0; what writes x0 goes to `sink`. */
+export const CELL = {
+  x: 0x100,
+  f: 0x200,
+  sink: 0x300,
+  /** The address of the next instruction, while the hart's state is at rest. */
+  pc: 0x310,
+  /** The record of that instruction, and what to add to a record's address / 8 to have the address of its instruction. */
+  ip: 0x318,
+  pcBase: 0x320,
+  /** Instructions left; retired = retiredLimit - fuel. */
+  fuel: 0x328,
+  tlb: 0x32c,
+  /** Not 0 while floating-point instructions need no preparation: mstatus.FS is dirty. */
+  floatReady: 0x330,
+  /** As floatReady, and frm is round-to-nearest-even. */
+  floatNearest: 0x334,
+  fflags: 0x338,
+  frm: 0x33c,
+  /** Address in this memory of the reserved word, or 0. */
+  reservation: 0x340,
+  privilege: 0x344,
+  /** Not 0 while waiting in wfi. */
+  waiting: 0x348,
+  /** A double. */
+  retiredLimit: 0x350,
+  /** A double: virtual time is retired + this. */
+  idleNs: 0x358,
+  /** The exact tier's operands (one record), its next pc, and what its memory accesses return. */
+  stepRecord: 0x360,
+  nextPc: 0x370,
+  stepValue: 0x378,
+  stepTransferred: 0x380,
+  /** Control and status registers, 8 bytes each. */
+  mstatus: 0x400,
+  mie: 0x408,
+  mip: 0x410,
+  medeleg: 0x418,
+  mideleg: 0x420,
+  mtvec: 0x428,
+  mscratch: 0x430,
+  mepc: 0x438,
+  mcause: 0x440,
+  mtval: 0x448,
+  mcounteren: 0x450,
+  menvcfg: 0x458,
+  mcountinhibit: 0x460,
+  stvec: 0x468,
+  scounteren: 0x470,
+  senvcfg: 0x478,
+  sscratch: 0x480,
+  sepc: 0x488,
+  scause: 0x490,
+  stval: 0x498,
+  stimecmp: 0x4a0,
+  satp: 0x4a8,
+  /** What counters add to their source; while inhibited, their value. */
+  mcycle: 0x4b0,
+  minstret: 0x4b8,
+  pmpcfg: 0x4c0,
+  pmpaddr: 0x500,
+} as const;
+
+/**
+ * A predecoded record, 16 bytes: one for each 2-byte slot of a page.
+ *
+ *     0     2     4     6     8         12    14   15
+ *     +-----+-----+-----+-----+---------+-----+----+------+
+ *     | op  | rd  | rs1 | rs2 |   imm   | rs3 | id | size |     rd, rs1, rs2, rs3: addresses of registers in the window
+ *     +-----+-----+-----+-----+---------+-----+----+------+
+ *
+ * Op 0 is "not decoded yet". `id` is the instruction's id in the ISA's table, `size` its length in bytes.
+ */
+export const RECORD = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8, rs3: 12, id: 14, size: 15 } as const;
+export const RECORD_SIZE = 16;
+/** The records of a page, and one more that stands for "the next page". */
+export const CODE_FRAME_SIZE = 2049 * RECORD_SIZE;
+
+export const TLB_ENTRIES = 1024;
+export const TLB_ENTRY_SIZE = 16;
+const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
+/** Offsets in a context. Entry: 64-bit tag (the page's address; all ones when empty), then an addend or code frame. */
+export const TLB = { load: 0, store: TLB_SIZE, execute: 2 * TLB_SIZE } as const;
+export const TLB_CONTEXT_SIZE = 3 * TLB_SIZE;
+export const TLB_CONTEXTS = 8;
+
+export const MAX_HARTS = 8;
+
+export interface Layout {
+  readonly harts: number;
+  readonly codeFrames: number;
+  readonly codeBase: number;
+  /** Where RAM begins. */
+  readonly ram: number;
+  /** Pages of 64 KiB of the whole memory. */
+  readonly pages: number;
+}
+
+export const savedWindow = (hart: number): number => WINDOW_SIZE * (1 + hart);
+export const tlbContext = (layout: Layout, hart: number, index: number): number =>
+  WINDOW_SIZE * (1 + layout.harts) + (hart * TLB_CONTEXTS + index) * TLB_CONTEXT_SIZE;
+export const codeFrame = (layout: Layout, index: number): number => layout.codeBase + index * CODE_FRAME_SIZE;
+
+/** Lays a memory out; throws RangeError where it would not fit in 4 GiB. */
+export function layOut(harts: number, ramSize: number): Layout {
+  const codeBase = WINDOW_SIZE * (1 + harts) + harts * TLB_CONTEXTS * TLB_CONTEXT_SIZE;
+  // A code frame for each page of small RAM; 16 MiB of guest code at most before frames are used again.
+  const codeFrames = Math.max(16, Math.min(4096, ramSize / 4096));
+  const ram = Math.ceil((codeBase + codeFrames * CODE_FRAME_SIZE) / 65536) * 65536;
+  const pages = Math.ceil((ram + ramSize) / 65536);
+  if (pages > 65536) throw new RangeError(`${ramSize} bytes of RAM do not fit beside the machine in 4 GiB`);
+  return { harts, codeFrames, codeBase, ram, pages };
+}

@@ -1,0 +1,428 @@
+/**
+ * The interpreter's emitter: operands come from the record at `ip`, registers lie in the window, memory is reached through
+ * the TLB. What it emits is a handler that ends by branching back to the dispatch loop.
+ *
+ *     operand    i64.load (i32.load16_u ip+rs1)
+ *     load       entry = tlb + page bits; entry.tag == address with its alignment bits?  then  memory[address + entry.addend]
+ *     slow       br_if to the block that hands the instruction to the exact tier
+ *
+ * For the second instruction of a pair, `ip` still points at the first: fields are at a fixed offset, and leaving early
+ * first moves `ip` and counts what has retired. A register that the first instruction writes and the second reads is kept
+ * in a local, since V8 does not forward stores to loads in a WebAssembly memory.
+ */
+import type { FunctionBuilder, Label, MemoryLoad, MemoryStore } from "../../wasm/function-builder.ts";
+import type { F32Operators, F64Operators, I32Operators, I64Operators } from "../../wasm/operators.ts";
+import { tokenOf, type F32, type F64, type I32, type I64, type Value, type ValueType } from "../../wasm/values.ts";
+import type { AtomicKind, LoadKind, Local, StoreKind } from "../emitter.ts";
+import type { EmittedRounding, RiscvEmitter } from "./emitter.ts";
+import { CELL, RECORD, TLB } from "./layout.ts";
+import type { Shape } from "./shapes.ts";
+
+/** The locals and labels of the interpreter that handlers use. */
+export interface Frame {
+  readonly ip: number;
+  readonly fuel: number;
+  readonly pcBase: number;
+  readonly tlb: number;
+  /** Where `far` goes. */
+  readonly target: number;
+  readonly dispatch: Label;
+  /** Hands the instruction at `ip` to the exact tier. */
+  readonly slow: Label;
+  /** Goes to the address in `target`, counted as a transfer. */
+  readonly far: Label;
+  /** Leaves the interpreter before the instruction at `ip`. */
+  readonly leave: Label;
+}
+
+export const loadInstruction: Readonly<Record<LoadKind, MemoryLoad & `i64${string}`>> = {
+  i8: "i64_8s",
+  u8: "i64_8u",
+  i16: "i64_16s",
+  u16: "i64_16u",
+  i32: "i64_32s",
+  u32: "i64_32u",
+  i64: "i64",
+};
+
+export const storeInstruction: Readonly<Record<StoreKind, MemoryStore & `i64${string}`>> = {
+  i8: "i64_8",
+  i16: "i64_16",
+  i32: "i64_32",
+  i64: "i64",
+};
+
+export const accessSize: Readonly<Record<LoadKind, 1 | 2 | 4 | 8>> = { i8: 1, u8: 1, i16: 2, u16: 2, i32: 4, u32: 4, i64: 8 };
+
+/** How the second instruction of a pair uses the first's result. */
+export type Forwarding = "none" | "rs1" | "rs2" | "both";
+
+export class RunEmitter implements RiscvEmitter {
+  readonly i32: I32Operators;
+  readonly i64: I64Operators;
+  readonly f32: F32Operators;
+  readonly f64: F64Operators;
+  rounding: EmittedRounding = "nearest";
+  private readonly f: FunctionBuilder;
+  private readonly frame: Frame;
+  private shape: Shape;
+  /** Offset of the record's fields from `ip`, and the instructions of this operation that precede this one. */
+  private recordOffset = 0;
+  private retired = 0;
+  private ended = false;
+  /** In a pair: whether the first instruction's result is kept, and which operands of the second are it. */
+  private keepsResult = false;
+  private forwarding: Forwarding = "none";
+  private result: Local<"i64"> | undefined;
+  private readonly temporaries: { local: number; type: ValueType }[] = [];
+
+  constructor(f: FunctionBuilder, frame: Frame, shape: Shape) {
+    this.f = f;
+    this.frame = frame;
+    this.shape = shape;
+    this.i32 = f.i32;
+    this.i64 = f.i64;
+    this.f32 = f.f32;
+    this.f64 = f.f64;
+  }
+
+  /** Emits the handler of one instruction. */
+  emitOne(shape: Shape, semantics: (e: RiscvEmitter) => void): void {
+    this.begin(shape, 0, 0);
+    semantics(this);
+    this.finish();
+  }
+
+  /** Emits the handler of two adjacent instructions. The first must not jump. */
+  emitPair(
+    first: Shape,
+    firstSemantics: (e: RiscvEmitter) => void,
+    second: Shape,
+    secondSemantics: (e: RiscvEmitter) => void,
+    forwarding: Forwarding,
+  ): void {
+    this.begin(first, 0, 0);
+    this.keepsResult = forwarding !== "none";
+    firstSemantics(this);
+    const result = this.result;
+    this.begin(second, first.size * 8, 1);
+    this.forwarding = forwarding;
+    this.result = result;
+    secondSemantics(this);
+    this.finish();
+  }
+
+  let<T extends ValueType>(value: Value<T>): Local<T> {
+    const type: T = value;
+    const local = this.f.local(type);
+    this.temporaries.push({ local, type });
+    this.f.setLocal(local, value);
+    return this.localAt(local, type);
+  }
+
+  select<T extends ValueType>(whenTrue: Value<T>, whenFalse: Value<T>, condition: I32): Value<T> {
+    return this.f.select(whenTrue, whenFalse, condition);
+  }
+
+  if(condition: I32, then: () => void, otherwise?: () => void): void {
+    this.f.if(condition);
+    then();
+    if (otherwise !== undefined) {
+      this.f.else();
+      otherwise();
+    }
+    this.f.end();
+  }
+
+  choose<T extends ValueType>(type: T, condition: I32, whenTrue: () => Value<T>, whenFalse: () => Value<T>): Value<T> {
+    this.f.ifValue(condition, type);
+    whenTrue();
+    this.f.else();
+    whenFalse();
+    this.f.end();
+    return tokenOf(type);
+  }
+
+  slow(condition?: I32): void {
+    if (condition === undefined) {
+      this.stepToThis();
+      this.f.branch(this.frame.slow);
+      this.ended = true;
+    } else if (this.retired === 0) {
+      this.f.branchIf(this.frame.slow, condition);
+    } else {
+      this.f.if(condition);
+      this.stepToThis();
+      this.f.branch(this.frame.slow);
+      this.f.end();
+    }
+  }
+
+  load(kind: LoadKind, address: I64): I64 {
+    return this.f.load(loadInstruction[kind], this.translate(accessSize[kind], address, TLB.load), 0);
+  }
+
+  store(kind: StoreKind, address: I64, value: I64): void {
+    const stored = this.let(value);
+    const host = this.translate(accessSize[kind], address, TLB.store);
+    this.f.store(storeInstruction[kind], host, stored.get(), 0);
+  }
+
+  atomic(kind: AtomicKind, address: I64, update: (old: Local<"i64">) => I64): I64 {
+    const host = this.let(this.translate(accessSize[kind], address, TLB.store));
+    const old = this.let(this.f.load(loadInstruction[kind], host.get(), 0));
+    this.f.store(storeInstruction[kind], host.get(), update(old), 0);
+    return old.get();
+  }
+
+  loadReserved(kind: AtomicKind, address: I64): I64 {
+    const host = this.let(this.translate(accessSize[kind], address, TLB.load));
+    this.f.store("i32", this.i32.const(0), host.get(), CELL.reservation);
+    return this.f.load(loadInstruction[kind], host.get(), 0);
+  }
+
+  storeConditional(kind: AtomicKind, address: I64, value: I64): I64 {
+    const stored = this.let(value);
+    const host = this.let(this.translate(accessSize[kind], address, TLB.store));
+    const holds = this.let(this.i32.eq(this.f.load("i32", this.i32.const(0), CELL.reservation), host.get()));
+    this.f.store("i32", this.i32.const(0), this.i32.const(0), CELL.reservation);
+    this.if(holds.get(), () => this.f.store(storeInstruction[kind], host.get(), stored.get(), 0));
+    return this.i64.extend_i32_u(this.i32.eqz(holds.get()));
+  }
+
+  rs1(): I64 {
+    if (this.shape.zero === "rs1") return this.i64.const(0);
+    if (this.result !== undefined && (this.forwarding === "rs1" || this.forwarding === "both")) return this.result.get();
+    return this.register("i64", RECORD.rs1);
+  }
+
+  rs2(): I64 {
+    if (this.shape.zero === "rs2") return this.i64.const(0);
+    if (this.result !== undefined && (this.forwarding === "rs2" || this.forwarding === "both")) return this.result.get();
+    return this.register("i64", RECORD.rs2);
+  }
+
+  rs1Word(): I32 {
+    if (this.shape.zero === "rs1") return this.i32.const(0);
+    if (this.result !== undefined && this.forwarding !== "none" && this.forwarding !== "rs2") {
+      return this.i32.wrap_i64(this.result.get());
+    }
+    return this.register("i32", RECORD.rs1);
+  }
+
+  rs2Word(): I32 {
+    if (this.shape.zero === "rs2") return this.i32.const(0);
+    if (this.result !== undefined && this.forwarding !== "none" && this.forwarding !== "rs1") {
+      return this.i32.wrap_i64(this.result.get());
+    }
+    return this.register("i32", RECORD.rs2);
+  }
+
+  imm(): I64 {
+    if (this.shape.zero === "imm") return this.i64.const(0);
+    return this.f.load("i64_32s", this.getIp(), this.recordOffset + RECORD.imm);
+  }
+
+  immWord(): I32 {
+    if (this.shape.zero === "imm") return this.i32.const(0);
+    return this.f.load("i32", this.getIp(), this.recordOffset + RECORD.imm);
+  }
+
+  setRd(value: I64): void {
+    if (this.shape.zero === "rd") {
+      this.f.drop(value);
+      return;
+    }
+    const result = this.let(value);
+    if (this.keepsResult) this.result = result;
+    this.f.store("i64", this.field16(RECORD.rd), result.get(), 0);
+  }
+
+  setRdWord(value: I32): void {
+    this.setRd(this.i64.extend_i32_s(value));
+  }
+
+  pc(): I64 {
+    return this.addressAt(this.recordOffset / 8);
+  }
+
+  nextPc(): I64 {
+    return this.addressAt(this.recordOffset / 8 + this.shape.size);
+  }
+
+  branchIf(condition: I32): void {
+    this.f.if(condition);
+    this.transfer();
+    this.f.end();
+  }
+
+  jump(): void {
+    this.transfer();
+    this.ended = true;
+  }
+
+  jumpTo(target: I64): void {
+    this.f.setLocal(this.frame.target, target);
+    this.spend();
+    this.f.branch(this.frame.far);
+    this.ended = true;
+  }
+
+  fs1Bits(): I64 {
+    return this.register("i64", RECORD.rs1);
+  }
+  fs2Bits(): I64 {
+    return this.register("i64", RECORD.rs2);
+  }
+  fs3Bits(): I64 {
+    return this.register("i64", RECORD.rs3);
+  }
+  fs1(): F64 {
+    return this.register("f64", RECORD.rs1);
+  }
+  fs2(): F64 {
+    return this.register("f64", RECORD.rs2);
+  }
+  fs3(): F64 {
+    return this.register("f64", RECORD.rs3);
+  }
+  fs1Single(): F32 {
+    return this.register("f32", RECORD.rs1);
+  }
+  fs2Single(): F32 {
+    return this.register("f32", RECORD.rs2);
+  }
+  fs3Single(): F32 {
+    return this.register("f32", RECORD.rs3);
+  }
+
+  setFdBits(bits: I64): void {
+    const result = this.let(bits);
+    this.f.store("i64", this.field16(RECORD.rd), result.get(), 0);
+  }
+
+  setFd(value: F64): void {
+    const result = this.let(value);
+    this.f.store("f64", this.field16(RECORD.rd), result.get(), 0);
+  }
+
+  fflags(): I32 {
+    return this.f.load("i32", this.i32.const(0), CELL.fflags);
+  }
+
+  raiseFlags(flags: I32): void {
+    const raised = this.let(flags);
+    this.f.store("i32", this.i32.const(0), this.i32.or(raised.get(), this.fflags()), CELL.fflags);
+  }
+
+  /** Leaves to the exact tier unless a cell of the window is set. */
+  requireCell(cell: number): void {
+    this.slow(this.i32.eqz(this.f.load("i32", this.i32.const(0), cell)));
+  }
+
+  private begin(shape: Shape, recordOffset: number, retired: number): void {
+    this.shape = shape;
+    this.rounding = shape.rounding;
+    this.recordOffset = recordOffset;
+    this.retired = retired;
+    this.ended = false;
+    this.keepsResult = false;
+    this.forwarding = "none";
+    this.result = undefined;
+  }
+
+  /** Goes on to the instruction that follows, unless the semantics went elsewhere, and releases the temporaries. */
+  private finish(): void {
+    if (!this.ended) {
+      this.moveIp(this.recordOffset + this.shape.size * 8);
+      this.spend();
+      this.f.branch(this.frame.dispatch);
+    }
+    for (const { local, type } of this.temporaries) this.f.release(local, type);
+    this.temporaries.length = 0;
+  }
+
+  /** Control goes to pc + imm. Backward and far transfers are where fuel is checked. */
+  private transfer(): void {
+    const { f, frame, i32, i64 } = this;
+    if (this.shape.transfer === "far") {
+      f.setLocal(frame.target, i64.add(this.pc(), this.imm()));
+      this.spend();
+      f.branch(frame.far);
+      return;
+    }
+    const offset = this.f.load("i32", this.getIp(), this.recordOffset + RECORD.imm);
+    f.setLocal(frame.ip, i32.add(offset, this.recordOffset === 0 ? this.getIp() : i32.add(this.getIp(), i32.const(this.recordOffset))));
+    this.spend();
+    if (this.shape.transfer === "backward") {
+      f.branchIf(frame.leave, i32.le_s(f.getLocal(frame.fuel, "i32"), i32.const(0)));
+    }
+    f.branch(frame.dispatch);
+  }
+
+  /** Counts this instruction, and those of the pair before it, as retired. */
+  private spend(): void {
+    this.spendCount(this.retired + 1);
+  }
+
+  private spendCount(count: number): void {
+    const { f, frame } = this;
+    f.setLocal(frame.fuel, this.i32.sub(f.getLocal(frame.fuel, "i32"), this.i32.const(count)));
+  }
+
+  /** Makes `ip` point at this instruction, and counts those before it. */
+  private stepToThis(): void {
+    if (this.retired === 0) return;
+    this.moveIp(this.recordOffset);
+    this.spendCount(this.retired);
+  }
+
+  private moveIp(bytes: number): void {
+    this.f.setLocal(this.frame.ip, this.i32.add(this.getIp(), this.i32.const(bytes)));
+  }
+
+  private getIp(): I32 {
+    return this.f.getLocal(this.frame.ip, "i32");
+  }
+
+  private field16(field: number): I32 {
+    return this.f.load("i32_16u", this.getIp(), this.recordOffset + field);
+  }
+
+  private register<T extends "i32" | "i64" | "f32" | "f64">(type: T, field: number): Value<T> {
+    this.f.load(type, this.field16(field), 0);
+    return tokenOf(type);
+  }
+
+  private addressAt(bytes: number): I64 {
+    const { f, frame, i32, i64 } = this;
+    const slot = i32.shr_u(this.getIp(), i32.const(3));
+    void slot; // pushed
+    return i64.add(i64.extend_i32_u(bytes === 0 ? slot : i32.add(slot, i32.const(bytes))), f.getLocal(frame.pcBase, "i64"));
+  }
+
+  /** The address in this memory of a virtual address; leaves to the exact tier on a TLB miss. */
+  private translate(size: number, address: I64, table: number): I32 {
+    const { f, frame, i32, i64 } = this;
+    const virtual = this.let(address);
+    const entry = this.let(
+      i32.add(
+        i32.and(i32.shr_u(i32.wrap_i64(virtual.get()), i32.const(8)), i32.const(0x3ff0)),
+        f.getLocal(frame.tlb, "i32"),
+      ),
+    );
+    this.slow(
+      i64.ne(f.load("i64", entry.get(), table), i64.and(virtual.get(), i64.const(-4096 | (size - 1)))),
+    );
+    return i32.add(i32.wrap_i64(virtual.get()), f.load("i32", entry.get(), table + 8));
+  }
+
+  private localAt<T extends ValueType>(local: number, type: T): Local<T> {
+    const { f } = this;
+    return {
+      get: () => f.getLocal(local, type),
+      set: (value) => f.setLocal(local, value),
+      tee: (value) => f.teeLocal(local, value),
+    };
+  }
+}
