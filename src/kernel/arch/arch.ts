@@ -72,6 +72,8 @@ export interface AddressLayout {
   /** Trapframe slot 0; slot n lies n pages below. */
   readonly trapframe: VirtAddr;
   readonly trapframeSlots: number;
+  /** Page with the signal-return code, mapped in every process. */
+  readonly vdso: VirtAddr;
   /** Start of the kernel's range (K12), where physical memory is mapped linearly. */
   readonly directMap: VirtAddr;
   /** Stack top for a new program. */
@@ -95,6 +97,16 @@ export interface PteFlags extends Protection {
   readonly dirty: boolean;
 }
 
+/** One level of a format's tables. */
+export interface PageTableLevel {
+  /** Where its index begins in a virtual address. */
+  readonly shift: number;
+  /** Bytes that one entry covers: 2 ** shift. */
+  readonly size: number;
+  readonly leafAllowed: boolean;
+  readonly name: string;
+}
+
 /**
  * A page-table format as data and pure functions on a PTE's two 32-bit words. One editor (mem/page-table.ts) serves them all.
  * Levels count from 0 (leaf tables, 4-KiB pages) upwards.
@@ -104,7 +116,7 @@ export interface PageTableFormat {
   /** Width of a virtual address: 39, 48. */
   readonly virtualBits: number;
   /** For each level: how far the address is shifted for its index, and whether a leaf may stand there. */
-  readonly levels: readonly { readonly shift: number; readonly leafAllowed: boolean; readonly name: string }[];
+  readonly levels: readonly PageTableLevel[];
   readonly entriesPerTable: 512;
   view(hi: number, lo: number, level: number): PteView;
   /** Hot path: the frame number of a table or leaf PTE, without allocation. */

@@ -16,18 +16,50 @@ export interface MemoryState {
   readonly spaces: Map<number, AddressSpace>;
   /** Frame of zeros that read faults on anonymous memory map. */
   zeroFrame: FrameNumber;
+  /** Frame of the page with the signal-return code, mapped in every process. */
+  vdsoFrame: FrameNumber;
+  /** Frame of the trampoline's machine code, mapped at the same address in every space. */
+  trampolineFrame: FrameNumber;
   /** Pages promised to private writable and shared mappings. */
   committedPages: number;
+  readonly asids: AsidState;
+  /** Flushes begun and not finished: 0 whenever the kernel is left (INV-3). */
+  openFlushes: number;
 }
+
+/** Address-space identifiers, given out with generations (mem/asid.ts). */
+export interface AsidState {
+  generation: number;
+  /** Next identifier to give out in this generation. */
+  next: number;
+  /** Identifiers that spaces kept over the last rollover, since a hart was running with them. */
+  readonly reserved: Set<number>;
+}
+
+/** What a frame is used for. */
+export const FRAME_OWNERS = [
+  "free",
+  "free-block",
+  "kernel",
+  "page-table",
+  "trapframe",
+  "anonymous",
+  "file",
+  "kernel-stack",
+] as const;
+export type FrameOwner = (typeof FRAME_OWNERS)[number];
 
 export interface FrameState {
   readonly firstFrame: FrameNumber;
   readonly frameCount: number;
   /** Physical address of the first free frame, 0 when none; each free frame's first 8 bytes link to the next (last in, first out). */
   freeHead: PhysAddr | 0;
+  /** Free frames, those in free blocks included. */
   freeCount: number;
+  /** First free 2 MiB block, 0 when none; linked in the same way. */
+  blockHead: PhysAddr | 0;
   /** Uses of each frame (PTE-independent: VMO pages, table pages, trapframes …); 0 = free. Index: frame - firstFrame. */
-  readonly shareCounts: Uint16Array | Uint32Array;
+  readonly shareCounts: Uint32Array;
   /** Owner tag of each frame, index into `FRAME_OWNERS`. */
   readonly owners: Uint8Array;
 }
@@ -54,7 +86,10 @@ export interface Vmo {
     /** Read from the file system on demand. */
     | { readonly kind: "inode"; readonly inode: Inode }
     | { readonly kind: "physical"; readonly frame: FrameNumber };
+  /** Pages at and beyond it cannot be touched (SIGBUS); Infinity for private memory. */
   lengthPages: number;
+  /** Pages of a file system's cache that a shared mapping may have written since they were last stored. */
+  readonly dirty: Set<number>;
   /** Regions, inodes and clones that hold it. */
   references: number;
 }
@@ -80,8 +115,10 @@ export interface Region {
 export interface AddressSpace {
   readonly id: number;
   /** Frame of the root table. */
-  readonly root: FrameNumber;
+  root: FrameNumber;
+  /** Identifier in TLB entries, and the generation that gave it (0: none yet). */
   asid: number;
+  asidGeneration: number;
   /** Sorted by start, never overlapping. */
   readonly regions: Region[];
   /** Processes that share it. */
@@ -94,8 +131,12 @@ export interface AddressSpace {
   /** Frames of page tables, root included. */
   tablePages: number;
   residentPages: number;
-  /** Trapframe slots in use (bit per slot below the trampoline). */
-  readonly trapframeSlots: number[];
+  /** Trapframe slots in use: slot -> frame. */
+  readonly trapframes: Map<number, FrameNumber>;
   /** Harts whose satp/CR3 holds this space. */
   readonly activeHarts: Set<number>;
+  /** Harts whose TLB may hold translations under its ASID. */
+  readonly cachingHarts: Set<number>;
+  /** Resource limits in bytes that its owner has: RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS. */
+  readonly limits: { stack: number; data: number; addressSpace: number };
 }

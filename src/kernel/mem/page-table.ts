@@ -1,0 +1,373 @@
+// The page-table editor: one for every format (arch/arch.ts PageTableFormat).
+//
+//   virtual address, Sv39          38      30 29      21 20      12 11            0
+//                                 +----------+----------+----------+---------------+
+//                                 | index L2 | index L1 | index L0 |  page offset  |
+//                                 +----------+----------+----------+---------------+
+//   root frame ──[index L2]──> table ──[index L1]──> table ──[index L0]──> leaf: 4 KiB page
+//                    └ leaf: 1 GiB          └ leaf: 2 MiB
+//
+// Tables are frames of 512 eight-byte entries in simulated memory. An entry is vacant, a pointer to a table one level down, or a
+// leaf. Tables are made on demand. Every edit takes a Flush (flush.ts); INV-3: no PTE edit goes unflushed.
+//
+// The machine's walker is written apart from this and shares only bit numbers: it is the oracle in the tests.
+
+import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber, type PhysAddr, type VirtAddr } from "../../lib/address.ts";
+import type { PageTableFormat, PageTableLevel, PteFlags } from "../arch/arch.ts";
+import { KernelBug, type Kernel } from "../kernel.ts";
+import { flushPage, releaseAfterFlush, type Flush } from "./flush.ts";
+import { allocateFrame, releaseFrame } from "./frames.ts";
+import type { AddressSpace } from "./types.ts";
+
+/** An entry that is not vacant, as `visitEntries` shows it. */
+export interface Entry {
+  /** First address that it translates. */
+  readonly address: VirtAddr;
+  readonly level: number;
+  /** Where the entry itself lies. */
+  readonly location: PhysAddr;
+  readonly hi: number;
+  readonly lo: number;
+  readonly isLeaf: boolean;
+}
+
+/** What `query` finds. */
+export interface Translation {
+  readonly physical: PhysAddr;
+  /** First frame of the page, which may be a large one. */
+  readonly frame: FrameNumber;
+  readonly flags: PteFlags;
+  readonly level: number;
+}
+
+/** Where an address leads, and with which rights; undefined where it is not mapped. */
+export function query(k: Kernel, space: AddressSpace, address: VirtAddr): Translation | undefined {
+  const location = findEntry(k, space, address);
+  const level = foundLevel;
+  const view = k.arch.format.view(k.memory.read32(location + 4), k.memory.read32(location), level);
+  if (view.kind !== "leaf") return undefined;
+  const { size } = levelOf(k.arch.format, level);
+  const physical = physAddr(frameAddress(view.frame) + (address - Math.floor(address / size) * size));
+  return { physical, frame: view.frame, flags: view.flags, level };
+}
+
+/** Level of the entry that the last `findEntry` returned. */
+export let foundLevel = 0;
+
+/** The entry at which the walk for `address` ends: a leaf, or a vacant one. Its level is left in `foundLevel`. */
+export function findEntry(k: Kernel, space: AddressSpace, address: VirtAddr): PhysAddr {
+  const { memory } = k;
+  const { format } = k.arch;
+  const { levels } = format;
+  let table: number = frameAddress(space.root);
+  for (let level = levels.length - 1; ; level--) {
+    const location = table + indexOf(levelOf(format, level), address) * 8;
+    foundLevel = level;
+    if (level === 0) return physAddr(location);
+    const lo = memory.read32(location);
+    const hi = memory.read32(location + 4);
+    if (!format.isValid(hi, lo) || format.isLeaf(hi, lo, level)) return physAddr(location);
+    table = format.frame(hi, lo) * PAGE_SIZE;
+  }
+}
+
+/**
+ * Maps [address, address + length) to the contiguous frames from `frame` on, each step with the largest page that alignment and
+ * length allow. On ENOMEM, what was mapped before stays mapped.
+ */
+export function mapContiguous(
+  k: Kernel,
+  space: AddressSpace,
+  address: VirtAddr,
+  frame: FrameNumber,
+  length: number,
+  flags: PteFlags,
+  flush: Flush,
+): 0 | "ENOMEM" {
+  const { format } = k.arch;
+  let offset = 0;
+  while (offset < length) {
+    const at = virtAddr(address + offset);
+    const physical = frameAddress(frame) + offset;
+    const level = largestLevel(format, at, physical, length - offset);
+    if (mapLeaf(k, space, at, (physical / PAGE_SIZE) as FrameNumber, level, flags, flush) === "ENOMEM") return "ENOMEM";
+    offset += levelOf(format, level).size;
+  }
+  return 0;
+}
+
+/** Maps one 4 KiB page, in place of what was there. */
+export function mapPage(
+  k: Kernel,
+  space: AddressSpace,
+  address: VirtAddr,
+  frame: FrameNumber,
+  flags: PteFlags,
+  flush: Flush,
+): 0 | "ENOMEM" {
+  return mapLeaf(k, space, address, frame, 0, flags, flush);
+}
+
+/** Clears every leaf in [start, end), splits large pages at its ends, and frees the tables that it covers wholly. */
+export function unmap(k: Kernel, space: AddressSpace, start: VirtAddr, end: VirtAddr, flush: Flush): 0 | "ENOMEM" {
+  return editLeaves(k, space, start, end, flush, removeLeaf);
+}
+
+/**
+ * Gives the leaves in [start, end) new flags, or removes those for which `change` returns undefined. Large pages that stick out
+ * are split; on ENOMEM, pages before the large one are changed.
+ */
+export function updateFlags(
+  k: Kernel,
+  space: AddressSpace,
+  start: VirtAddr,
+  end: VirtAddr,
+  change: (flags: PteFlags, frame: FrameNumber) => PteFlags | undefined,
+  flush: Flush,
+): 0 | "ENOMEM" {
+  return editLeaves(k, space, start, end, flush, change);
+}
+
+/** Every entry that is not vacant, tables before what lies below them, in order of address. */
+export function visitEntries(k: Kernel, space: AddressSpace, visit: (entry: Entry) => void, start?: VirtAddr, end?: VirtAddr): void {
+  const { format } = k.arch;
+  const top = format.levels.length - 1;
+  const { size } = levelOf(format, top);
+  // Indices of the upper half of the root mean negative addresses.
+  for (let index = 0; index < format.entriesPerTable; index++) {
+    const canonical = index < format.entriesPerTable / 2 ? index : index - format.entriesPerTable;
+    if (start !== undefined && (canonical + 1) * size <= start) continue;
+    if (end !== undefined && canonical * size >= end) continue;
+    visitEntry(k, frameAddress(space.root) + index * 8, top, canonical * size, visit, start, end);
+  }
+}
+
+/** Frees every table of the space, root included. The leaves' frames are their owners' business. */
+export function freeTables(k: Kernel, space: AddressSpace): void {
+  const tables: FrameNumber[] = [space.root];
+  visitEntries(k, space, ({ isLeaf, hi, lo }) => {
+    if (!isLeaf) tables.push(k.arch.format.frame(hi, lo));
+  });
+  for (const table of tables) releaseFrame(k, table);
+  space.tablePages = 0;
+  space.residentPages = 0;
+}
+
+type LeafChange = (flags: PteFlags, frame: FrameNumber) => PteFlags | undefined;
+const removeLeaf: LeafChange = () => undefined;
+
+/** Scratch for the encoders: lo, hi. Never read across calls. */
+const words = new Int32Array(2);
+
+function mapLeaf(
+  k: Kernel,
+  space: AddressSpace,
+  address: VirtAddr,
+  frame: FrameNumber,
+  level: number,
+  flags: PteFlags,
+  flush: Flush,
+): 0 | "ENOMEM" {
+  const { format } = k.arch;
+  const location = ensureEntry(k, space, address, level, flush);
+  if (location === "ENOMEM") return "ENOMEM";
+  const lo = k.memory.read32(location);
+  const hi = k.memory.read32(location + 4);
+  if (format.isValid(hi, lo)) {
+    if (!format.isLeaf(hi, lo, level)) throw new KernelBug("a large page over a table: unmap first");
+    flushPage(flush, address);
+  } else {
+    countResident(k, space, address, levelOf(format, level).size / PAGE_SIZE);
+  }
+  format.encodeLeaf(frame, flags, level, words);
+  writeEntry(k, space, location, address, level);
+  return 0;
+}
+
+/** The entry of `address` at `level`, with the tables above it made as needed. */
+function ensureEntry(k: Kernel, space: AddressSpace, address: VirtAddr, level: number, flush: Flush): PhysAddr | "ENOMEM" {
+  const { format } = k.arch;
+  let table: number = frameAddress(space.root);
+  for (let at = format.levels.length - 1; ; at--) {
+    const row = levelOf(format, at);
+    const location = physAddr(table + indexOf(row, address) * 8);
+    if (at === level) return location;
+    const lo = k.memory.read32(location);
+    const hi = k.memory.read32(location + 4);
+    if (!format.isValid(hi, lo)) {
+      const made = allocateFrame(k, "page-table");
+      if (made === "ENOMEM") return "ENOMEM";
+      space.tablePages += 1;
+      format.encodeTable(made, address >= 0, words);
+      writeEntry(k, space, location, virtAddr(Math.floor(address / row.size) * row.size), at);
+      table = made * PAGE_SIZE;
+    } else if (format.isLeaf(hi, lo, at)) {
+      const split = splitLeaf(k, space, location, virtAddr(Math.floor(address / row.size) * row.size), at, flush);
+      if (split === "ENOMEM") return "ENOMEM";
+      table = split * PAGE_SIZE;
+    } else {
+      table = format.frame(hi, lo) * PAGE_SIZE;
+    }
+  }
+}
+
+/** Puts a table of 512 smaller leaves in place of a large one. */
+function splitLeaf(
+  k: Kernel,
+  space: AddressSpace,
+  location: PhysAddr,
+  address: VirtAddr,
+  level: number,
+  flush: Flush,
+): FrameNumber | "ENOMEM" {
+  const { format } = k.arch;
+  const view = format.view(k.memory.read32(location + 4), k.memory.read32(location), level);
+  if (view.kind !== "leaf") throw new KernelBug("split of something else than a leaf");
+  const table = allocateFrame(k, "page-table");
+  if (table === "ENOMEM") return "ENOMEM";
+  space.tablePages += 1;
+  const { size } = levelOf(format, level - 1);
+  for (let index = 0; index < format.entriesPerTable; index++) {
+    format.encodeLeaf((view.frame + index * (size / PAGE_SIZE)) as FrameNumber, view.flags, level - 1, words);
+    writeEntry(k, space, physAddr(table * PAGE_SIZE + index * 8), virtAddr(address + index * size), level - 1);
+  }
+  format.encodeTable(table, address >= 0, words);
+  writeEntry(k, space, location, address, level);
+  flushPage(flush, address);
+  return table;
+}
+
+function editLeaves(
+  k: Kernel,
+  space: AddressSpace,
+  start: VirtAddr,
+  end: VirtAddr,
+  flush: Flush,
+  change: LeafChange,
+): 0 | "ENOMEM" {
+  const { format } = k.arch;
+  const top = format.levels.length - 1;
+  return editTable(k, space, frameAddress(space.root), top, start, end, flush, change);
+}
+
+/** Edits the entries of one table that translate [start, end), a range that does not leave the table. */
+function editTable(
+  k: Kernel,
+  space: AddressSpace,
+  table: number,
+  level: number,
+  start: number,
+  end: number,
+  flush: Flush,
+  change: LeafChange,
+): 0 | "ENOMEM" {
+  const { memory } = k;
+  const { format } = k.arch;
+  const row = levelOf(format, level);
+  for (let base = Math.floor(start / row.size) * row.size; base < end; base += row.size) {
+    const location = physAddr(table + indexOf(row, base) * 8);
+    const lo = memory.read32(location);
+    const hi = memory.read32(location + 4);
+    if (!format.isValid(hi, lo)) continue;
+    const isCovered = base >= start && base + row.size <= end;
+    const isLeaf = format.isLeaf(hi, lo, level);
+    if (isLeaf && isCovered) {
+      editLeaf(k, space, location, virtAddr(base), level, flush, change);
+      continue;
+    }
+    const below = isLeaf ? splitLeaf(k, space, location, virtAddr(base), level, flush) : format.frame(hi, lo);
+    if (below === "ENOMEM") return "ENOMEM";
+    const from = Math.max(start, base);
+    const to = Math.min(end, base + row.size);
+    if (editTable(k, space, below * PAGE_SIZE, level - 1, from, to, flush, change) === "ENOMEM") return "ENOMEM";
+    if (isCovered && change === removeLeaf) {
+      words.fill(0);
+      writeEntry(k, space, location, virtAddr(base), level);
+      space.tablePages -= 1;
+      flushPage(flush, virtAddr(base));
+      releaseAfterFlush(flush, below);
+    }
+  }
+  return 0;
+}
+
+function editLeaf(
+  k: Kernel,
+  space: AddressSpace,
+  location: PhysAddr,
+  address: VirtAddr,
+  level: number,
+  flush: Flush,
+  change: LeafChange,
+): void {
+  const { format } = k.arch;
+  const view = format.view(k.memory.read32(location + 4), k.memory.read32(location), level);
+  if (view.kind !== "leaf") throw new KernelBug("edit of something else than a leaf");
+  const flags = change === removeLeaf ? undefined : change(view.flags, view.frame);
+  if (flags === undefined) {
+    words.fill(0);
+    countResident(k, space, address, -levelOf(format, level).size / PAGE_SIZE);
+  } else {
+    format.encodeLeaf(view.frame, flags, level, words);
+  }
+  writeEntry(k, space, location, address, level);
+  flushPage(flush, address);
+}
+
+function visitEntry(
+  k: Kernel,
+  location: number,
+  level: number,
+  address: number,
+  visit: (entry: Entry) => void,
+  start: number | undefined,
+  end: number | undefined,
+): void {
+  const { format } = k.arch;
+  const lo = k.memory.read32(location);
+  const hi = k.memory.read32(location + 4);
+  if (!format.isValid(hi, lo)) return;
+  const isLeaf = format.isLeaf(hi, lo, level);
+  visit({ address: virtAddr(address), level, location: physAddr(location), hi, lo, isLeaf });
+  if (isLeaf) return;
+  const table = frameAddress(format.frame(hi, lo));
+  const { size } = levelOf(format, level - 1);
+  for (let index = 0; index < format.entriesPerTable; index++) {
+    const at = address + index * size;
+    if (start !== undefined && at + size <= start) continue;
+    if (end !== undefined && at >= end) break;
+    visitEntry(k, table + index * 8, level - 1, at, visit, start, end);
+  }
+}
+
+/** Stores `words` as the entry at `location`. */
+function writeEntry(k: Kernel, space: AddressSpace, location: PhysAddr, address: VirtAddr, level: number): void {
+  const [lo = 0, hi = 0] = words;
+  k.memory.write32(location, lo);
+  k.memory.write32(location + 4, hi);
+  k.probes.pteWrite?.(space, address, level, hi, lo);
+}
+
+/** Only what a program can see counts as resident: not its trapframes and the trampoline. */
+function countResident(k: Kernel, space: AddressSpace, address: VirtAddr, pages: number): void {
+  if (address >= 0 && address < k.arch.layout.userTop) space.residentPages += pages;
+}
+
+function largestLevel(format: PageTableFormat, address: number, physical: number, length: number): number {
+  for (let level = format.levels.length - 1; level > 0; level--) {
+    const { size, leafAllowed } = levelOf(format, level);
+    if (leafAllowed && length >= size && Number.isInteger(address / size) && Number.isInteger(physical / size)) return level;
+  }
+  return 0;
+}
+
+function levelOf(format: PageTableFormat, level: number): PageTableLevel {
+  const row = format.levels[level];
+  if (row === undefined) throw new KernelBug(`no page-table level ${level}`);
+  return row;
+}
+
+/** Index into a table: `&` takes the number modulo 2^32, which keeps the nine bits right for negative addresses too. */
+function indexOf(level: PageTableLevel, address: number): number {
+  return Math.floor(address / level.size) & 511;
+}
