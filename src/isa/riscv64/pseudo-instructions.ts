@@ -1,14 +1,16 @@
 // Pseudo-instructions: other ways to write one instruction of the table. The assembler reads a row from left to right,
-// the disassembler (with aliases on) from right to left, taking the first that fits. `$0`, `$1`, … are the operands.
+// the disassembler from right to left, taking the first that fits. `$0`, `$1`, … are the operands. A row that only puts
+// operands in another order (`bgt`) is for the assembler alone.
 //
 // RISC-V unprivileged ISA, chapter "RISC-V Assembly Programmer's Handbook", tables of pseudo-instructions. Those that may
-// become several instructions (li, la, call, tail) are in assembler.ts.
+// become several instructions (li, la, call, tail) are in assemble-instruction.ts; `li` is here for its one-instruction form.
 
 /** A pseudo-instruction with its operands, and what it stands for. */
 export type PseudoInstruction = readonly [pseudo: string, instruction: string];
 
 export const PSEUDO_INSTRUCTIONS: readonly PseudoInstruction[] = [
   ["nop", "addi zero, zero, 0"],
+  ["li $0, $1", "addi $0, zero, $1"],
   ["mv $0, $1", "addi $0, $1, 0"],
   ["not $0, $1", "xori $0, $1, -1"],
   ["neg $0, $1", "sub $0, zero, $1"],
