@@ -31,6 +31,11 @@ export function readI64(bytes: Uint8Array, offset: number): number {
   return toNumber(readI32(bytes, offset + 4), readI32(bytes, offset));
 }
 
+/** Unsigned 64 bits as a JS number, exact below 2^53. */
+export function readU64(bytes: Uint8Array, offset: number): number {
+  return readU32(bytes, offset + 4) * 0x1_0000_0000 + readU32(bytes, offset);
+}
+
 export function writeU8(bytes: Uint8Array, offset: number, value: number): void {
   checkBounds(bytes, offset, 1);
   bytes[offset] = value;
