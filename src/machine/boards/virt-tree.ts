@@ -59,6 +59,7 @@ export function describeVirtBoard({ harts, ramSize, bootArguments, initrd }: Vir
         "interrupt-controller": {
           properties: {
             "#interrupt-cells": [1],
+            "#address-cells": [0],
             "interrupt-controller": true,
             compatible: "riscv,cpu-intc",
             phandle: [hartPhandle(hart)],
@@ -125,6 +126,7 @@ export function describeVirtBoard({ harts, ramSize, bootArguments, initrd }: Vir
               "interrupts-extended": wires(interrupt.supervisorSoftware),
               "interrupt-controller": true,
               "#interrupt-cells": [0],
+              "#address-cells": [0],
             },
           },
           [`plic@${VIRT.plic.toString(16)}`]: {
