@@ -36,7 +36,9 @@ test("every instruction with random operands is shown as objdump shows it", { sk
     Array.from({ length: 40 }, () => {
       const word = randomWritableWord(row, next);
       // objdump names CSRs that this table does not have, so only those with a name here are compared.
-      return row.formatName.startsWith("Csr") && csrName(word >>> 20) === undefined ? (word & 0xfffff) | 0x34100000 : word;
+      return row.formatName.startsWith("Csr") && csrName(word >>> 20) === undefined
+        ? (word & 0xfffff) | 0x34100000
+        : word;
     }),
   );
   const dumped = gnuDisassemble(words, 4);

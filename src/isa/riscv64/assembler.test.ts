@@ -198,5 +198,7 @@ test("mistakes name their line", () => {
   refuses(".space 1 << 40", /bad size/);
   refuses("kentry -1", /does not fit/);
   refuses("lr.w.aqx a0, (a1)", /unknown instruction/);
+  refuses("constructor a0", /unknown instruction/);
+  refuses("li a0, 1 constructor 2", /unexpected 'constructor'/);
   refuses("1: j 2b", /undefined symbol '2b'/);
 });

@@ -62,14 +62,18 @@ function tokenize(text: string): string[] {
 type BinaryOperator = (a: bigint, b: bigint) => bigint;
 
 /** Loosest first. */
-const LEVELS: readonly Readonly<Record<string, BinaryOperator>>[] = [
-  { "|": (a, b) => a | b },
-  { "^": (a, b) => a ^ b },
-  { "&": (a, b) => a & b },
-  { "<<": (a, b) => a << (b & 63n), ">>": (a, b) => a >> (b & 63n) },
-  { "+": (a, b) => a + b, "-": (a, b) => a - b },
-  { "*": (a, b) => a * b, "/": (a, b) => a / checkDivisor(b), "%": (a, b) => a % checkDivisor(b) },
-];
+const LEVELS: readonly ReadonlyMap<string, BinaryOperator>[] = [
+  { "|": (a: bigint, b: bigint) => a | b },
+  { "^": (a: bigint, b: bigint) => a ^ b },
+  { "&": (a: bigint, b: bigint) => a & b },
+  { "<<": (a: bigint, b: bigint) => a << (b & 63n), ">>": (a: bigint, b: bigint) => a >> (b & 63n) },
+  { "+": (a: bigint, b: bigint) => a + b, "-": (a: bigint, b: bigint) => a - b },
+  {
+    "*": (a: bigint, b: bigint) => a * b,
+    "/": (a: bigint, b: bigint) => a / checkDivisor(b),
+    "%": (a: bigint, b: bigint) => a % checkDivisor(b),
+  },
+].map((operators) => new Map(Object.entries(operators)));
 
 function checkDivisor(value: bigint): bigint {
   if (value === 0n) throw new ExpressionError("division by zero");
@@ -81,7 +85,7 @@ function parseBinary(state: ParserState, level: number): Expression {
   if (operators === undefined) return parseUnary(state);
   let left = parseBinary(state, level + 1);
   for (;;) {
-    const operator = operators[state.tokens[state.position] ?? ""];
+    const operator = operators.get(state.tokens[state.position] ?? "");
     if (operator === undefined) return left;
     state.position++;
     const [first, second] = [left, parseBinary(state, level + 1)];
