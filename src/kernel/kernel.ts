@@ -9,12 +9,13 @@
 // Every kernel function takes the Kernel first. State holds no functions, classes, promises or generators; objects in it may
 // refer to each other directly, since structuredClone keeps identity.
 
+import type { VirtAddr } from "../lib/address.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { PhysicalMemory } from "../machine/physical-memory.ts";
 import type { Arch } from "./arch/arch.ts";
 import type { FileState } from "./fs/types.ts";
 import type { HostPorts } from "./host.ts";
-import type { MemoryState } from "./mem/types.ts";
+import type { AddressSpace, MemoryState } from "./mem/types.ts";
 import type { KernelProbes } from "./probes.ts";
 import type { Process, SchedulerState, Thread } from "./process/types.ts";
 import type { TtyState } from "./tty/types.ts";
@@ -37,6 +38,8 @@ export interface KernelState {
   /** Every thread by tid. */
   readonly threads: Map<number, Thread>;
   readonly scheduler: SchedulerState;
+  /** What each hart holds, by hart id. */
+  readonly harts: HartState[];
   readonly files: FileState;
   readonly ttys: TtyState;
   /** Counters that /proc and the tracer show. */
@@ -48,6 +51,16 @@ export interface KernelState {
   hostname: string;
   /** Set once: the machine is to stop. `status` is the exit status of the whole run. */
   shutdown: { kind: "power-off" | "reboot" | "halt"; status: number } | undefined;
+}
+
+/** What the kernel remembers of one hart. */
+export interface HartState {
+  /** The space that it runs, or last ran, in user mode. */
+  space: AddressSpace | undefined;
+  /** Tid of the thread whose floating-point registers the hart holds. */
+  floatOwner: number | undefined;
+  /** Top of its kernel stack. */
+  kernelStack: VirtAddr;
 }
 
 export interface KernelConfig {

@@ -128,18 +128,16 @@ export function updateFlags(
   return editLeaves(k, space, start, end, flush, change);
 }
 
-/** Every entry that is not vacant, tables before what lies below them, in order of address. */
-export function visitEntries(k: Kernel, space: AddressSpace, visit: (entry: Entry) => void, start?: VirtAddr, end?: VirtAddr): void {
-  const { format } = k.arch;
-  const top = format.levels.length - 1;
-  const { size } = levelOf(format, top);
-  // Indices of the upper half of the root mean negative addresses.
-  for (let index = 0; index < format.entriesPerTable; index++) {
-    const canonical = index < format.entriesPerTable / 2 ? index : index - format.entriesPerTable;
-    if (start !== undefined && (canonical + 1) * size <= start) continue;
-    if (end !== undefined && canonical * size >= end) continue;
-    visitEntry(k, frameAddress(space.root) + index * 8, top, canonical * size, visit, start, end);
-  }
+/** Every entry that is not vacant, tables before what lies below them: lower half first, each in order of address. */
+export function visitEntries(k: Kernel, space: AddressSpace, visit: (entry: Entry) => void): void {
+  const half = 2 ** (k.arch.format.virtualBits - 1);
+  visitRange(k, space, virtAddr(0), virtAddr(half), visit);
+  visitRange(k, space, virtAddr(-half), virtAddr(0), visit);
+}
+
+/** As `visitEntries`, for the entries that translate some address of [start, end), a range within one half. */
+export function visitRange(k: Kernel, space: AddressSpace, start: VirtAddr, end: VirtAddr, visit: (entry: Entry) => void): void {
+  visitTable(k, frameAddress(space.root), k.arch.format.levels.length - 1, start, end, visit);
 }
 
 /** Frees every table of the space, root included. The leaves' frames are their owners' business. */
@@ -314,29 +312,20 @@ function editLeaf(
   flushPage(flush, address);
 }
 
-function visitEntry(
-  k: Kernel,
-  location: number,
-  level: number,
-  address: number,
-  visit: (entry: Entry) => void,
-  start: number | undefined,
-  end: number | undefined,
-): void {
+function visitTable(k: Kernel, table: number, level: number, start: number, end: number, visit: (entry: Entry) => void): void {
+  const { memory } = k;
   const { format } = k.arch;
-  const lo = k.memory.read32(location);
-  const hi = k.memory.read32(location + 4);
-  if (!format.isValid(hi, lo)) return;
-  const isLeaf = format.isLeaf(hi, lo, level);
-  visit({ address: virtAddr(address), level, location: physAddr(location), hi, lo, isLeaf });
-  if (isLeaf) return;
-  const table = frameAddress(format.frame(hi, lo));
-  const { size } = levelOf(format, level - 1);
-  for (let index = 0; index < format.entriesPerTable; index++) {
-    const at = address + index * size;
-    if (start !== undefined && at + size <= start) continue;
-    if (end !== undefined && at >= end) break;
-    visitEntry(k, table + index * 8, level - 1, at, visit, start, end);
+  const row = levelOf(format, level);
+  for (let base = Math.floor(start / row.size) * row.size; base < end; base += row.size) {
+    const location = physAddr(table + indexOf(row, base) * 8);
+    const lo = memory.read32(location);
+    const hi = memory.read32(location + 4);
+    if (!format.isValid(hi, lo)) continue;
+    const isLeaf = format.isLeaf(hi, lo, level);
+    visit({ address: virtAddr(base), level, location, hi, lo, isLeaf });
+    if (isLeaf) continue;
+    const below = frameAddress(format.frame(hi, lo));
+    visitTable(k, below, level - 1, Math.max(start, base), Math.min(end, base + row.size), visit);
   }
 }
 

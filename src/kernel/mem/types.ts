@@ -23,6 +23,8 @@ export interface MemoryState {
   /** Pages promised to private writable and shared mappings. */
   committedPages: number;
   readonly asids: AsidState;
+  /** Creation number of the next address space. */
+  nextSpace: number;
   /** Flushes begun and not finished: 0 whenever the kernel is left (INV-3). */
   openFlushes: number;
 }
@@ -99,9 +101,11 @@ export interface Region {
   start: VirtAddr;
   end: VirtAddr;
   protection: Protection;
+  /** What mprotect may raise the protection to (a file opened for reading only cannot be mapped shared and writable). */
+  readonly maximum: Protection;
   /** Shared mappings write to the VMO that others see; private ones own their VMO. */
   readonly sharing: "private" | "shared";
-  readonly vmo: Vmo;
+  vmo: Vmo;
   /** Page of the VMO that `start` shows. */
   vmoOffsetPages: number;
   readonly purpose: "anonymous" | "file" | "heap" | "stack" | "vdso" | "trampoline" | "trapframe" | "device" | "direct-map";

@@ -1,0 +1,207 @@
+// Address spaces: what a program may touch, and where.
+//
+//   0 ........ image | heap -> ........ <- mmap area | ... guard | stack | vdso | userTop ... trapframes | trampoline
+//
+// A space is a sorted list of regions, none overlapping, plus page tables that are filled in by faults (fault.ts). The list
+// says what is allowed; a PTE never allows more than its region (INV-2). Making and joining spaces is here and in fork.ts;
+// changing their regions is in regions.ts.
+
+import { frameAddress, PAGE_SIZE, virtAddr, type FrameNumber, type PhysAddr, type VirtAddr } from "../../lib/address.ts";
+import type { PteFlags } from "../arch/arch.ts";
+import { KernelBug, type Kernel } from "../kernel.ts";
+import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush } from "./flush.ts";
+import { allocateFrame } from "./frames.ts";
+import { freeTables, mapPage, unmap, updateFlags, visitRange } from "./page-table.ts";
+import { commitOf, insertRegion, mapRegion } from "./regions.ts";
+import type { AddressSpace, Vmo } from "./types.ts";
+import { cloneVmo, createVmo, releaseVmo, retainVmo } from "./vmo.ts";
+
+/** Default of RLIMIT_STACK. */
+const DEFAULT_STACK_LIMIT = 8 * 1024 * 1024;
+
+/** Flags of pages that only the kernel sees. */
+const TRAMPOLINE_FLAGS: PteFlags = {
+  read: true,
+  write: false,
+  execute: true,
+  user: false,
+  global: true,
+  accessed: true,
+  dirty: false,
+};
+const TRAPFRAME_FLAGS: PteFlags = { ...TRAMPOLINE_FLAGS, write: true, execute: false, global: false, dirty: true };
+
+/** A space that nothing refers to yet and that has no tables: the kernel's own before start-up. */
+export function emptySpace(id: number): AddressSpace {
+  return {
+    id,
+    root: 0 as FrameNumber,
+    asid: 0,
+    asidGeneration: 0,
+    regions: [],
+    references: 1,
+    breakStart: virtAddr(0),
+    breakEnd: virtAddr(0),
+    mmapTop: virtAddr(0),
+    tablePages: 0,
+    residentPages: 0,
+    trapframes: new Map(),
+    activeHarts: new Set(),
+    cachingHarts: new Set(),
+    limits: { stack: DEFAULT_STACK_LIMIT, data: Infinity, addressSpace: Infinity },
+  };
+}
+
+/** A user space with one reference: trampoline and signal-return page, and nothing else. */
+export function createAddressSpace(k: Kernel): AddressSpace | "ENOMEM" {
+  const space = createBareSpace(k);
+  if (space === "ENOMEM") return "ENOMEM";
+  const { layout } = k.arch;
+  const vmo = createVmo(k, { kind: "physical", frame: k.state.memory.vdsoFrame }, 1);
+  const vdso = mapRegion(k, space, {
+    address: layout.vdso,
+    fixed: "no-replace",
+    length: PAGE_SIZE,
+    protection: { read: true, write: false, execute: true },
+    sharing: "shared",
+    vmo,
+    purpose: "vdso",
+  });
+  releaseVmo(k, vmo);
+  if (typeof vdso === "string") throw new KernelBug(`cannot map the vdso: ${vdso}`);
+  return space;
+}
+
+/**
+ * Fork: the same regions; private ones share their frames copy-on-write, shared ones their VMO. On ENOMEM nothing is left but
+ * that the parent's pages are write-protected, which its next writes undo.
+ */
+export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace | "ENOMEM" {
+  const child = createBareSpace(k);
+  if (child === "ENOMEM") return "ENOMEM";
+  child.breakStart = parent.breakStart;
+  child.breakEnd = parent.breakEnd;
+  child.mmapTop = parent.mmapTop;
+  Object.assign(child.limits, parent.limits);
+  // Regions that were one before a split show the same VMO; their copies do too.
+  const clones = new Map<Vmo, Vmo>();
+  for (const region of parent.regions) {
+    const isPrivate = region.sharing === "private";
+    const known = isPrivate ? clones.get(region.vmo) : region.vmo;
+    const vmo = known ?? cloneVmo(k, region.vmo);
+    if (known === undefined) clones.set(region.vmo, vmo);
+    else retainVmo(vmo);
+    insertRegion(k, child, { ...region, vmo });
+  }
+  const flush = newFlush(k, parent);
+  const childFlush = newFlush(k, child);
+  const result = copyEntries(k, parent, child, flush, childFlush);
+  finishFlush(k, flush, "fork");
+  finishFlush(k, childFlush, "fork");
+  if (result === 0) return child;
+  releaseAddressSpace(k, child);
+  return "ENOMEM";
+}
+
+export function retainAddressSpace(space: AddressSpace): void {
+  space.references += 1;
+}
+
+/** Gives up one reference; the last one frees regions, pages, trapframes and tables. */
+export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
+  space.references -= 1;
+  if (space.references > 0) return;
+  const { memory } = k.state;
+  // Every translation goes from every TLB first (INV-4).
+  const flush = newFlush(k, space);
+  flushAll(flush);
+  for (const frame of space.trapframes.values()) releaseAfterFlush(flush, frame);
+  space.trapframes.clear();
+  finishFlush(k, flush, "exit");
+  for (const hart of space.activeHarts) {
+    const state = k.state.harts[hart];
+    if (state?.space === space) state.space = undefined;
+  }
+  space.activeHarts.clear();
+  freeTables(k, space);
+  for (const region of space.regions) {
+    memory.committedPages -= commitOf(region);
+    releaseVmo(k, region.vmo);
+  }
+  space.regions.length = 0;
+  memory.spaces.delete(space.id);
+}
+
+/** A zeroed trapframe page for one more thread of the space, mapped at the lowest free slot. */
+export function allocateTrapframe(k: Kernel, space: AddressSpace): { physical: PhysAddr; address: VirtAddr } | "ENOMEM" {
+  const { layout } = k.arch;
+  let slot = 0;
+  while (space.trapframes.has(slot)) slot += 1;
+  if (slot >= layout.trapframeSlots) return "ENOMEM";
+  const frame = allocateFrame(k, "trapframe");
+  if (frame === "ENOMEM") return "ENOMEM";
+  const address = virtAddr(layout.trapframe - slot * PAGE_SIZE);
+  const flush = newFlush(k, space);
+  const mapped = mapPage(k, space, address, frame, TRAPFRAME_FLAGS, flush);
+  if (mapped === "ENOMEM") releaseAfterFlush(flush, frame);
+  else space.trapframes.set(slot, frame);
+  finishFlush(k, flush, "trapframe");
+  return mapped === "ENOMEM" ? "ENOMEM" : { physical: frameAddress(frame), address };
+}
+
+/** Unmaps and frees the trapframe at `address` of the space. */
+export function releaseTrapframe(k: Kernel, space: AddressSpace, address: VirtAddr): void {
+  const slot = (k.arch.layout.trapframe - address) / PAGE_SIZE;
+  const frame = space.trapframes.get(slot);
+  if (frame === undefined) throw new KernelBug(`no trapframe at slot ${slot}`);
+  space.trapframes.delete(slot);
+  const flush = newFlush(k, space);
+  unmap(k, space, address, virtAddr(address + PAGE_SIZE), flush);
+  releaseAfterFlush(flush, frame);
+  finishFlush(k, flush, "trapframe");
+}
+
+/** Root table and trampoline. */
+function createBareSpace(k: Kernel): AddressSpace | "ENOMEM" {
+  const { memory } = k.state;
+  const root = allocateFrame(k, "page-table");
+  if (root === "ENOMEM") return "ENOMEM";
+  const space = emptySpace(memory.nextSpace);
+  memory.nextSpace += 1;
+  space.root = root;
+  space.tablePages = 1;
+  space.mmapTop = k.arch.layout.mmapTop;
+  memory.spaces.set(space.id, space);
+  const flush = newFlush(k, space);
+  const mapped = mapPage(k, space, k.arch.layout.trampoline, memory.trampolineFrame, TRAMPOLINE_FLAGS, flush);
+  finishFlush(k, flush, "create");
+  if (mapped === 0) return space;
+  releaseAddressSpace(k, space);
+  return "ENOMEM";
+}
+
+/** Write-protects the parent's private pages and gives the child the same entries. Shared pages it will fault in itself. */
+function copyEntries(
+  k: Kernel,
+  parent: AddressSpace,
+  child: AddressSpace,
+  flush: ReturnType<typeof newFlush>,
+  childFlush: ReturnType<typeof newFlush>,
+): 0 | "ENOMEM" {
+  let result: 0 | "ENOMEM" = 0;
+  for (const region of parent.regions) {
+    if (region.sharing === "shared") continue;
+    visitRange(k, parent, region.start, region.end, ({ address, isLeaf, hi, lo, level }) => {
+      const view = isLeaf ? k.arch.format.view(hi, lo, level) : undefined;
+      if (view?.kind !== "leaf" || result !== 0) return;
+      const flags = view.flags.write ? { ...view.flags, write: false } : view.flags;
+      if (view.flags.write) {
+        updateFlags(k, parent, address, virtAddr(address + PAGE_SIZE), () => flags, flush);
+        flushPage(flush, address);
+      }
+      result = mapPage(k, child, address, view.frame, flags, childFlush);
+    });
+    if (result !== 0) break;
+  }
+  return result;
+}

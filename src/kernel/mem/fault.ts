@@ -1,0 +1,208 @@
+// Page faults (K14): find the region, check the access, find or make the page, map it, retry.
+//
+//   address ──> region? ──no──> just below a stack? ──no──> SIGSEGV MAPERR
+//                 │yes            └─yes: the stack grows
+//               right? ──no──> SIGSEGV ACCERR
+//                 │yes
+//               PTE already allows it? ──yes──> spurious: retry
+//                 │no
+//   private  read:  own page | zero page | the source's page     mapped read-only unless nobody else holds the frame
+//            write: own page, alone ──> taken over; shared ──> copied; absent ──> zeroed or copied from the source
+//   shared          the VMO's page; SIGBUS beyond its end
+//
+// RISC-V privileged architecture, cause 12, 13, 15: stval holds the address. A page that is writable is readable there, so a
+// region with the right to write may be read.
+
+import { PAGE_SIZE, pageBase, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
+import type { PteFlags } from "../arch/arch.ts";
+import type { Kernel } from "../kernel.ts";
+import { finishFlush, flushPage, newFlush, type Flush } from "./flush.ts";
+import { frameShareCount } from "./frames.ts";
+import { findEntry, foundLevel, mapPage } from "./page-table.ts";
+import { findRegion, findRegionAtOrAbove, resizeRegion, spaceSize, STACK_GUARD_GAP } from "./regions.ts";
+import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types.ts";
+import { vmoPage } from "./vmo.ts";
+
+export type FaultOutcome =
+  /** The instruction is to be retried. `how` is for tracers; `major` when a file had to be read. */
+  | { readonly kind: "resolved"; readonly how: FaultResolution }
+  | { readonly kind: "signal"; readonly signal: "SIGSEGV" | "SIGBUS"; readonly code: number }
+  /** No frame is free: the process killer's business (nothing was changed). */
+  | { readonly kind: "out-of-memory" };
+
+export type FaultResolution =
+  | "spurious"
+  | "zero page"
+  | "demand zero"
+  | "copy on write"
+  | "taken over"
+  | "resident"
+  | "file page"
+  | "file copy"
+  | "shared page";
+
+/** si_code values (uapi asm-generic/siginfo.h). */
+const SEGV_MAPERR = 1;
+const SEGV_ACCERR = 2;
+const BUS_ADRERR = 2;
+
+/** Pages of a file that one read fault maps at most, where the page cache has them. */
+const FAULT_AROUND_PAGES = 16;
+
+/** Makes the access possible, or says which signal the program gets. */
+export function handlePageFault(k: Kernel, space: AddressSpace, address: VirtAddr, access: FaultAccess): FaultOutcome {
+  const region = findRegion(space, address) ?? growStack(k, space, address);
+  if (region === undefined) return segv(SEGV_MAPERR);
+  if (!allows(region.protection, access)) return segv(SEGV_ACCERR);
+  const page = pageBase(address);
+  const flush = newFlush(k, space);
+  const outcome = isMapped(k, space, page, access) ? spurious(flush, page) : resolve(k, space, region, page, access, flush);
+  finishFlush(k, flush, "fault");
+  if (outcome.kind === "resolved" && outcome.how !== "spurious") k.state.counters.minorFaults += 1;
+  return outcome;
+}
+
+function resolve(k: Kernel, space: AddressSpace, region: Region, page: VirtAddr, access: FaultAccess, flush: Flush): FaultOutcome {
+  const index = region.vmoOffsetPages + (page - region.start) / PAGE_SIZE;
+  return region.sharing === "shared"
+    ? resolveShared(k, space, region, page, index, access, flush)
+    : resolvePrivate(k, space, region, page, index, access, flush);
+}
+
+function resolveShared(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  page: VirtAddr,
+  index: number,
+  access: FaultAccess,
+  flush: Flush,
+): FaultOutcome {
+  const { vmo } = region;
+  const isWrite = access === "write";
+  const frame = vmoPage(k, vmo, index, isWrite ? "write" : "read");
+  if (typeof frame === "string") return failure(frame);
+  // A cached file's page stays read-only until the first write, so that the cache learns that it is dirty.
+  const writable = region.protection.write && (isWrite || vmo.source.kind !== "inode");
+  return map(k, space, region, page, frame, writable, isWrite, "shared page", flush);
+}
+
+function resolvePrivate(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  page: VirtAddr,
+  index: number,
+  access: FaultAccess,
+  flush: Flush,
+): FaultOutcome {
+  const { vmo } = region;
+  const isWrite = access === "write";
+  const own = vmo.pages.get(index);
+  if (own !== undefined) {
+    const isAlone = frameShareCount(k, own) === 1;
+    const frame = isWrite ? vmoPage(k, vmo, index, "write") : own;
+    if (typeof frame === "string") return failure(frame);
+    const how = !isWrite ? "resident" : isAlone ? "taken over" : "copy on write";
+    return map(k, space, region, page, frame, region.protection.write && (isWrite || isAlone), isWrite, how, flush);
+  }
+  if (isWrite) {
+    const frame = vmoPage(k, vmo, index, "write");
+    if (typeof frame === "string") return failure(frame);
+    const how = vmo.source.kind === "zero" ? "demand zero" : "file copy";
+    return map(k, space, region, page, frame, true, true, how, flush);
+  }
+  if (vmo.source.kind === "zero") {
+    return map(k, space, region, page, k.state.memory.zeroFrame, false, false, "zero page", flush);
+  }
+  const frame = vmoPage(k, vmo, index, "read");
+  if (typeof frame === "string") return failure(frame);
+  const outcome = map(k, space, region, page, frame, false, false, "file page", flush);
+  if (outcome.kind === "resolved" && vmo.source.kind === "vmo") mapAround(k, space, region, page, vmo.source, flush);
+  return outcome;
+}
+
+/** Maps the neighbours of a file page that the page cache has: they are likely to be next. */
+function mapAround(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  page: VirtAddr,
+  source: Extract<Vmo["source"], { kind: "vmo" }>,
+  flush: Flush,
+): void {
+  const window = FAULT_AROUND_PAGES * PAGE_SIZE;
+  const windowStart = Math.floor(page / window) * window;
+  const end = Math.min(region.end, windowStart + window);
+  for (let at = Math.max(region.start, windowStart); at < end; at += PAGE_SIZE) {
+    const index = region.vmoOffsetPages + (at - region.start) / PAGE_SIZE;
+    const sourceIndex = source.offsetPages + index;
+    const frame = source.vmo.pages.get(sourceIndex);
+    if (frame === undefined || sourceIndex >= source.vmo.lengthPages || region.vmo.pages.has(index)) continue;
+    const location = findEntry(k, space, virtAddr(at));
+    if (k.arch.format.isValid(k.memory.read32(location + 4), k.memory.read32(location))) continue;
+    if (mapPage(k, space, virtAddr(at), frame, flagsOf(region, false, false), flush) === "ENOMEM") return;
+  }
+}
+
+function map(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  page: VirtAddr,
+  frame: FrameNumber,
+  writable: boolean,
+  dirty: boolean,
+  how: FaultResolution,
+  flush: Flush,
+): FaultOutcome {
+  const mapped = mapPage(k, space, page, frame, flagsOf(region, writable, dirty), flush);
+  return mapped === "ENOMEM" ? { kind: "out-of-memory" } : { kind: "resolved", how };
+}
+
+function flagsOf(region: Region, writable: boolean, dirty: boolean): PteFlags {
+  const { read, write, execute } = region.protection;
+  return { read: read || write, write: writable, execute, user: true, global: false, accessed: true, dirty };
+}
+
+/** A hart may fault on a translation that another one has just made valid: it drops what it has and looks again. */
+function spurious(flush: Flush, page: VirtAddr): FaultOutcome {
+  flushPage(flush, page);
+  return { kind: "resolved", how: "spurious" };
+}
+
+function isMapped(k: Kernel, space: AddressSpace, page: VirtAddr, access: FaultAccess): boolean {
+  const location = findEntry(k, space, page);
+  const lo = k.memory.read32(location);
+  const hi = k.memory.read32(location + 4);
+  return k.arch.format.isLeaf(hi, lo, foundLevel) && k.arch.format.allowsUser(hi, lo, access);
+}
+
+/**
+ * Extends the stack above `address` down to it, if that keeps within the stack limit and away from what lies below.
+ * Returns the region that then holds the address.
+ */
+function growStack(k: Kernel, space: AddressSpace, address: VirtAddr): Region | undefined {
+  const region = findRegionAtOrAbove(space, address);
+  if (region?.growsDown !== true || address < 0) return undefined;
+  const start = pageBase(address);
+  if (region.end - start > space.limits.stack) return undefined;
+  if (spaceSize(space) + (region.start - start) > space.limits.addressSpace) return undefined;
+  const below = space.regions[space.regions.indexOf(region) - 1];
+  if (below !== undefined && start - below.end < STACK_GUARD_GAP) return undefined;
+  resizeRegion(k, region, start, region.end);
+  return region;
+}
+
+function allows(protection: Protection, access: FaultAccess): boolean {
+  if (access === "read") return protection.read || protection.write;
+  return access === "write" ? protection.write : protection.execute;
+}
+
+function failure(errno: string): FaultOutcome {
+  return errno === "ENOMEM" ? { kind: "out-of-memory" } : { kind: "signal", signal: "SIGBUS", code: BUS_ADRERR };
+}
+
+function segv(code: number): FaultOutcome {
+  return { kind: "signal", signal: "SIGSEGV", code };
+}
