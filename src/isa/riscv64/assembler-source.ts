@@ -46,9 +46,10 @@ function blankComments(source: string): string {
 }
 
 function splitOutsideQuotes(text: string, separator: string): string[] {
+  if (!text.includes(separator)) return [text];
   const parts: string[] = [];
   let part = "";
-  for (const [piece] of text.matchAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^\\])'|[\s\S]/g)) {
+  for (const [piece] of text.matchAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^\\])'|[^"',;]+|[\s\S]/g)) {
     if (piece === separator) {
       parts.push(part);
       part = "";

@@ -13,8 +13,7 @@
 //
 // RISC-V privileged architecture, "Sv39: Page-Based 39-bit Virtual-Memory System" and "Sv48".
 
-export const PAGE_SHIFT = 12;
-export const PAGE_SIZE = 4096;
+import { PAGE_SHIFT } from "../../lib/address.ts";
 
 /** Entries of a table, and the bits of a virtual page number that choose one. */
 export const PTES_PER_TABLE = 512;
