@@ -1,0 +1,29 @@
+// How a difference is told: the registers that changed or differ, before and after.
+
+import { fRegisterName, xRegisterName } from "../../src/isa/riscv64/registers.ts";
+import { STATE_SIZE } from "./program.ts";
+
+/** A line for each register of a dump that the block changed, or on which qemu and we disagree (marked). */
+export function describeStates(before: Uint8Array, qemu: Uint8Array, ours: Uint8Array): string {
+  return Array.from({ length: STATE_SIZE / 8 }, (_, i) => i)
+    .map((i) => ({ name: nameOf(i), before: word(before, i), qemu: word(qemu, i), ours: word(ours, i) }))
+    .filter((row) => row.before !== row.qemu || row.qemu !== row.ours)
+    .map(
+      (row) =>
+        `${row.qemu === row.ours ? " " : "*"} ${row.name.padEnd(5)} ${row.before} -> qemu ${row.qemu} ours ${row.ours}`,
+    )
+    .join("\n");
+}
+
+function nameOf(index: number): string {
+  if (index === 0) return "fcsr";
+  return index < 32 ? xRegisterName(index) : fRegisterName(index - 32);
+}
+
+function word(state: Uint8Array, index: number): string {
+  const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
+  return view
+    .getBigUint64(8 * index, true)
+    .toString(16)
+    .padStart(16, "0");
+}
