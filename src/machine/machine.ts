@@ -71,4 +71,6 @@ export interface MachineOptions {
   readonly harts: number;
   /** Where every hart starts, in M-mode, with a0 = hart id. Default: ramBase. */
   readonly resetPc?: number;
+  /** "step": every instruction by the exact tier, slow; for tests. Default "run". */
+  readonly tier?: "run" | "step";
 }

@@ -57,6 +57,8 @@ export const accessSize: Readonly<Record<LoadKind, 1 | 2 | 4 | 8>> = { i8: 1, u8
 /** How the second instruction of a pair uses the first's result. */
 export type Forwarding = "none" | "rs1" | "rs2" | "both";
 
+const NO_SHAPE: Shape = { mnemonic: "fence", size: 4, zero: undefined, transfer: "none", rounding: "nearest" };
+
 export class RunEmitter implements RiscvEmitter {
   readonly i32: I32Operators;
   readonly i64: I64Operators;
@@ -65,7 +67,8 @@ export class RunEmitter implements RiscvEmitter {
   rounding: EmittedRounding = "nearest";
   private readonly f: FunctionBuilder;
   private readonly frame: Frame;
-  private shape: Shape;
+  /** Set by `begin`, before anything is emitted. */
+  private shape: Shape = NO_SHAPE;
   /** Offset of the record's fields from `ip`, and the instructions of this operation that precede this one. */
   private recordOffset = 0;
   private retired = 0;
@@ -76,10 +79,9 @@ export class RunEmitter implements RiscvEmitter {
   private result: Local<"i64"> | undefined;
   private readonly temporaries: { local: number; type: ValueType }[] = [];
 
-  constructor(f: FunctionBuilder, frame: Frame, shape: Shape) {
+  constructor(f: FunctionBuilder, frame: Frame) {
     this.f = f;
     this.frame = frame;
-    this.shape = shape;
     this.i32 = f.i32;
     this.i64 = f.i64;
     this.f32 = f.f32;
@@ -397,7 +399,6 @@ export class RunEmitter implements RiscvEmitter {
   private addressAt(bytes: number): I64 {
     const { f, frame, i32, i64 } = this;
     const slot = i32.shr_u(this.getIp(), i32.const(3));
-    void slot; // pushed
     return i64.add(i64.extend_i32_u(bytes === 0 ? slot : i32.add(slot, i32.const(bytes))), f.getLocal(frame.pcBase, "i64"));
   }
 

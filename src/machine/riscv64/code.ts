@@ -1,0 +1,272 @@
+/**
+ * The predecoded code of guest pages.
+ *
+ * A page of RAM that is executed gets a code frame: 2048 records, one for each 2-byte slot, decoded when they are first
+ * reached, and one record at the end that means "the next page".
+ *
+ *     slot    0      1      2      3     ...   2047    end
+ *           +------+------+------+------+-----+------+------+
+ *           | addi |  (2  | c.ld |  ?   |     |      | next |       ? op 0, not decoded yet
+ *           +------+------+------+------+-----+------+------+
+ *
+ * Code is always coherent: whoever writes to a page with a code frame calls `invalidate`, which forgets the records that the
+ * bytes overlap. Stores by the guest notice since the TLB has no store entry for such a page. A 4-byte instruction that
+ * straddles two pages is left to the exact tier, which fetches both halves each time.
+ */
+import { expandCompressed } from "../../isa/riscv64/compressed.ts";
+import { decodeInto, newDecoded, type Decoded } from "../../isa/riscv64/decode.ts";
+import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
+import type { WasmMemory } from "../../wasm/engine.ts";
+import { CELL, CODE_FRAME_SIZE, codeFrame, RECORD, RECORD_SIZE, type Layout } from "./layout.ts";
+import { PAIRS, type Pair } from "./pairs.ts";
+import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer } from "./shapes.ts";
+
+const SLOTS = 2048;
+/** How many instructions are decoded at once, at most; a jump that is always taken ends it too. */
+const DECODE_AHEAD = 32;
+
+/** Which of an instruction's register fields name floating-point registers. */
+interface FieldKinds {
+  readonly rd: boolean;
+  readonly rs1: boolean;
+  readonly rs2: boolean;
+  readonly writesRd: boolean;
+}
+
+export class CodeCache {
+  private readonly layout: Layout;
+  private readonly halves: Uint16Array;
+  private readonly words: Int32Array;
+  private readonly bytes: Uint8Array;
+  /** By RAM page: its code frame + 1, or 0. */
+  private readonly frameOfPage: Int16Array;
+  private readonly pageOfFrame: Int32Array;
+  private used = 0;
+  private victim = 0;
+  private readonly decoded: Decoded = newDecoded();
+  private readonly listener: CodeCacheListener;
+
+  constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeCacheListener) {
+    this.layout = layout;
+    this.halves = new Uint16Array(memory.buffer);
+    this.words = new Int32Array(memory.buffer);
+    this.bytes = new Uint8Array(memory.buffer);
+    this.frameOfPage = new Int16Array(ramSize / 4096);
+    this.pageOfFrame = new Int32Array(layout.codeFrames);
+    this.listener = listener;
+  }
+
+  hasCode(page: number): boolean {
+    return this.frameOfPage[page] !== 0;
+  }
+
+  /** The address of the page's records; gives it a code frame if it has none, which may take another page's. */
+  recordsOf(page: number): number {
+    const known = this.frameOfPage[page] ?? 0;
+    if (known !== 0) return codeFrame(this.layout, known - 1);
+    let frame = this.used;
+    if (frame < this.layout.codeFrames) {
+      this.used++;
+    } else {
+      frame = this.victim;
+      this.victim = (this.victim + 1) % this.layout.codeFrames;
+      this.frameOfPage[this.pageOfFrame[frame] ?? 0] = 0;
+      this.listener.onEvict();
+    }
+    const base = codeFrame(this.layout, frame);
+    this.bytes.fill(0, base, base + CODE_FRAME_SIZE);
+    this.halves[(base + SLOTS * RECORD_SIZE) >> 1] = OP.nextPage;
+    this.frameOfPage[page] = frame + 1;
+    this.pageOfFrame[frame] = page;
+    this.listener.onCode(page);
+    return base;
+  }
+
+  /** Forgets all that was decoded; every code frame is free. */
+  clear(): void {
+    this.frameOfPage.fill(0);
+    this.used = 0;
+    this.listener.onEvict();
+  }
+
+  /** The op at a record. */
+  opAt(record: number): number {
+    return this.halves[record >> 1] ?? 0;
+  }
+
+  /** The bytes [offset, offset + length) of a RAM page with code have changed. */
+  invalidate(page: number, offset: number, length: number): void {
+    const base = codeFrame(this.layout, (this.frameOfPage[page] ?? 1) - 1);
+    // An instruction begins at most one slot before a byte that it covers, and a pair's second at most two after its first.
+    const first = Math.max(0, (offset >> 1) - 3);
+    const last = Math.min(SLOTS - 1, (offset + length - 1) >> 1);
+    for (let slot = first; slot <= last; slot++) this.halves[(base + slot * RECORD_SIZE) >> 1] = OP.decode;
+  }
+
+  /** Decodes the instruction of a record, and those that follow it. */
+  decodeAt(record: number): void {
+    const frame = Math.floor((record - this.layout.codeBase) / CODE_FRAME_SIZE);
+    const base = codeFrame(this.layout, frame);
+    const pageStart = this.layout.ram + (this.pageOfFrame[frame] ?? 0) * 4096;
+    let slot = (record - base) / RECORD_SIZE;
+    let previous = -1;
+    for (let count = 0; count < DECODE_AHEAD && slot < SLOTS; count++) {
+      const at = base + slot * RECORD_SIZE;
+      const known = this.opAt(at) !== OP.decode;
+      const next = known ? -1 : this.decodeSlot(at, pageStart, slot);
+      if (previous >= 0) this.pair(previous, at);
+      if (next < 0) return;
+      previous = at;
+      slot = next;
+    }
+  }
+
+  /** Decodes one slot; the slot that follows, or -1 where decoding ahead ends. */
+  private decodeSlot(at: number, pageStart: number, slot: number): number {
+    const low = this.halves[(pageStart >> 1) + slot] ?? 0;
+    const size = (low & 3) === 3 ? 4 : 2;
+    const half = at >> 1;
+    this.bytes[at + RECORD.size] = size;
+    if (size === 4 && slot === SLOTS - 1) {
+      this.halves[half] = OP.slow;
+      return -1;
+    }
+    const word = size === 2 ? expandCompressed(low) : low | ((this.halves[(pageStart >> 1) + slot + 1] ?? 0) << 16);
+    const { decoded } = this;
+    if (!decodeInto(decoded, word)) {
+      this.halves[half] = OP.slow;
+      return -1;
+    }
+    // Decoding succeeded, so the id is a row's.
+    const row = INSTRUCTIONS[decoded.id] as Instruction;
+    this.bytes[at + RECORD.id] = decoded.id;
+    this.halves[half + 1] = destinationAddress(row.id, decoded.rd);
+    this.halves[half + 2] = sourceAddress(isFloatField[row.id]?.rs1 ?? false, decoded.rs1);
+    this.halves[half + 3] = sourceAddress(isFloatField[row.id]?.rs2 ?? false, decoded.rs2);
+    this.halves[half + 6] = sourceAddress(true, decoded.rs3);
+    let imm = decoded.imm;
+    const transfer = transferOf(row, slot, imm);
+    if (transfer === "forward" || transfer === "backward") imm *= 8;
+    this.words[(at + RECORD.imm) >> 2] = imm;
+    this.halves[half] = this.chooseOp(row, size, transfer);
+    const ends = row.mnemonic === "jal" || row.mnemonic === "jalr" || row.mnemonic === "mret" || row.mnemonic === "sret";
+    return ends ? -1 : slot + size / 2;
+  }
+
+  private chooseOp(row: Instruction, size: 2 | 4, transfer: Transfer): number {
+    if (isSystem(row.mnemonic)) return OP.slow;
+    const { decoded } = this;
+    const { operands } = row.format;
+    const rounds = operands.some((operand) => operand === "rm" || operand === "rmExact");
+    // Rounding modes: 0 RNE, 1 RTZ, 7 dynamic; the exact tier does the rest.
+    if (rounds && decoded.rm !== 0 && decoded.rm !== 7) {
+      return (decoded.rm === 1 && findOp(row.id, size, undefined, transfer, "zero")) || OP.slow;
+    }
+    for (const zero of ZEROS) {
+      if (!isZero(row, decoded, zero)) continue;
+      const op = findOp(row.id, size, zero, transfer, "nearest");
+      if (op !== 0) return op;
+    }
+    return findOp(row.id, size, undefined, transfer, "nearest") || OP.slow;
+  }
+
+  /** Makes a pair of two adjacent decoded records, if there is an operation for it. */
+  private pair(first: number, second: number): void {
+    const firstOp = this.opAt(first);
+    const secondOp = baseOp(this.opAt(second));
+    const candidates = pairsByOps.get(firstOp * 65536 + secondOp);
+    if (candidates === undefined) return;
+    const rd = this.halves[(first + RECORD.rd) >> 1] ?? 0;
+    if (rd === CELL.sink) return;
+    const isRs1 = this.halves[(second + RECORD.rs1) >> 1] === rd;
+    const isRs2 = this.halves[(second + RECORD.rs2) >> 1] === rd;
+    for (const { pair, op } of candidates) {
+      const wanted = pair.forwarding;
+      const fits =
+        wanted === "none" ? true : wanted === "rs1" ? isRs1 && (!isRs2 || !usesRs2(pair.second)) : wanted === "rs2" ? isRs2 && !isRs1 : isRs1 && isRs2;
+      if (fits) {
+        this.halves[first >> 1] = op;
+        return;
+      }
+    }
+  }
+}
+
+export interface CodeCacheListener {
+  /** Some page's records are no longer that page's: no execute translation may point at a code frame any more. */
+  onEvict(): void;
+  /** The page has code from now on: no store translation may point at it any more. */
+  onCode(page: number): void;
+}
+
+const ZEROS: readonly KnownZero[] = ["rd", "rs1", "rs2", "imm"];
+
+const isFloatField: readonly FieldKinds[] = INSTRUCTIONS.map((row) => {
+  const has = (operand: string): boolean => (row.format.operands as readonly string[]).includes(operand);
+  return { rd: has("frd"), rs1: has("frs1"), rs2: has("frs2"), writesRd: has("rd") || has("frd") };
+});
+
+/** The window address of a source register field. */
+export function sourceAddress(isFloat: boolean, register: number): number {
+  return (isFloat ? CELL.f : CELL.x) + register * 8;
+}
+
+/** The window address of what an instruction writes. */
+export function destinationAddress(id: number, register: number): number {
+  const kinds = isFloatField[id];
+  if (kinds === undefined || !kinds.writesRd) return CELL.sink;
+  if (kinds.rd) return CELL.f + register * 8;
+  return register === 0 ? CELL.sink : CELL.x + register * 8;
+}
+
+/** Whether the fields rs1 and rs2 of an instruction name floating-point registers. */
+export function floatFieldsOf(id: number): { readonly rs1: boolean; readonly rs2: boolean } {
+  return isFloatField[id] ?? { rs1: false, rs2: false };
+}
+
+function isZero(row: Instruction, decoded: Decoded, zero: KnownZero): boolean {
+  switch (zero) {
+    case "rd":
+      return decoded.rd === 0;
+    case "rs1":
+      return decoded.rs1 === 0 && isFloatField[row.id]?.rs1 === false;
+    case "rs2":
+      return decoded.rs2 === 0 && isFloatField[row.id]?.rs2 === false;
+    case "imm":
+      return decoded.imm === 0;
+  }
+}
+
+function transferOf(row: Instruction, slot: number, imm: number): Transfer {
+  if (row.formatName !== "Branch" && row.mnemonic !== "jal") return "none";
+  const target = slot * 2 + imm;
+  if (target < 0 || target >= 4096) return "far";
+  return imm > 0 ? "forward" : "backward";
+}
+
+const usesRs2 = (shape: Shape): boolean => {
+  const row = INSTRUCTIONS.find((each) => each.mnemonic === shape.mnemonic);
+  return row !== undefined && (row.format.operands as readonly string[]).includes("rs2") && shape.zero !== "rs2";
+};
+
+const opOfShape = (shape: Shape): number => OP.first + SHAPES.indexOf(shape);
+
+interface Candidate {
+  readonly pair: Pair;
+  readonly op: number;
+}
+
+const FIRST_PAIR = OP.first + SHAPES.length;
+const pairsByOps = new Map<number, Candidate[]>();
+PAIRS.forEach((pair, index) => {
+  const key = opOfShape(pair.first) * 65536 + opOfShape(pair.second);
+  const list = pairsByOps.get(key) ?? [];
+  list.push({ pair, op: FIRST_PAIR + index });
+  pairsByOps.set(key, list);
+});
+
+/** The op of a pair's first instruction; any other op itself. */
+function baseOp(op: number): number {
+  const pair = PAIRS[op - FIRST_PAIR];
+  return pair === undefined ? op : opOfShape(pair.first);
+}

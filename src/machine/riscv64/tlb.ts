@@ -1,0 +1,214 @@
+/**
+ * A hart's translation look-aside buffers.
+ *
+ * A hart has several contexts, each with its own three tables (load, store, execute) of 1024 entries. A context belongs to
+ * what decides a translation beside the address: satp, the privilege of fetches and of data, SUM and MXR. So a trap, a
+ * return or a change of satp only changes contexts, and flushes nothing.
+ *
+ *     entry (16 bytes)   tag: the page's virtual address, or all ones | addend | physical page number
+ *                        index: bits 12..21 of the address
+ *
+ * `addend` leads from a virtual address to this memory's (load, store), or is the address of the page's records (execute).
+ * The interpreter compares the tag with the address including its alignment bits, so that a misaligned access misses.
+ */
+import { highHalf, toNumber } from "../../lib/word64.ts";
+import { SATP_HI, SATP_HI_SHIFT } from "../../isa/riscv64/csrs.ts";
+import type { AccessType, Privilege, TlbEntry } from "./hart.ts";
+import { TLB, TLB_CONTEXT_SIZE, TLB_CONTEXTS, TLB_ENTRIES, TLB_ENTRY_SIZE, tlbContext, type Layout } from "./layout.ts";
+
+/** What a context is for. `flags`: bits 0-1 fetch privilege, 2-3 data privilege, 4 SUM, 5 MXR. */
+interface Context {
+  readonly base: number;
+  satpLo: number;
+  satpHi: number;
+  flags: number;
+  isUsed: boolean;
+  /** The entries filled since it was last cleared, so that clearing costs what was filled; then all of it. */
+  readonly filled: Int32Array;
+  filledCount: number;
+  /** When it was last selected. */
+  stamp: number;
+  /** Virtual [start, end) of superpages that were filled, as pairs; `hasMore` when there were too many to remember. */
+  readonly superpages: number[];
+  hasMore: boolean;
+}
+
+const MAX_SUPERPAGES = 32;
+const MAX_LOGGED = 512;
+const INVALID = -1;
+
+export class TlbSet {
+  private readonly words: Int32Array;
+  private readonly contexts: Context[] = [];
+  private clock = 0;
+  private current: Context;
+
+  constructor(buffer: ArrayBuffer, layout: Layout, hart: number) {
+    this.words = new Int32Array(buffer);
+    for (let i = 0; i < TLB_CONTEXTS; i++) {
+      this.contexts.push({
+        base: tlbContext(layout, hart, i),
+        satpLo: 0,
+        satpHi: 0,
+        flags: 0,
+        isUsed: false,
+        filled: new Int32Array(MAX_LOGGED),
+        filledCount: MAX_LOGGED,
+        stamp: 0,
+        superpages: [],
+        hasMore: false,
+      });
+    }
+    // There is at least one context.
+    this.current = this.contexts[0] as Context;
+  }
+
+  /** The base of the context for these circumstances; it becomes the current one. */
+  select(satpLo: number, satpHi: number, flags: number): number {
+    let oldest = this.current;
+    for (const context of this.contexts) {
+      if (context.isUsed && context.satpLo === satpLo && context.satpHi === satpHi && context.flags === flags) {
+        context.stamp = ++this.clock;
+        this.current = context;
+        return context.base;
+      }
+      if (context.stamp < oldest.stamp || oldest === this.current) oldest = context;
+    }
+    oldest.satpLo = satpLo;
+    oldest.satpHi = satpHi;
+    oldest.flags = flags;
+    oldest.isUsed = true;
+    oldest.stamp = ++this.clock;
+    this.clear(oldest);
+    this.current = oldest;
+    return oldest.base;
+  }
+
+  /** Enters a translation into the current context. `size` is that of the mapping it comes from. */
+  fill(access: AccessType, pageLo: number, pageHi: number, physicalPage: number, addend: number, size: number): void {
+    const { current } = this;
+    const index = entryIndex(current.base, access, pageLo);
+    if (current.filledCount < MAX_LOGGED) current.filled[current.filledCount++] = index;
+    this.words[index] = pageLo;
+    this.words[index + 1] = pageHi;
+    this.words[index + 2] = addend;
+    this.words[index + 3] = physicalPage;
+    if (size > 4096) this.noteSuperpage(current, toNumber(pageHi, pageLo), size);
+  }
+
+  /** The address of the current context's entry for a page, if it is there; else -1. In units of words. */
+  find(access: AccessType, lo: number, hi: number): number {
+    const index = entryIndex(this.current.base, access, lo);
+    return this.words[index] === (lo & -4096) && this.words[index + 1] === hi ? index : -1;
+  }
+
+  /** The addend of an entry that `find` gave. */
+  addendAt(index: number): number {
+    return this.words[index + 2] ?? 0;
+  }
+
+  physicalPageAt(index: number): number {
+    return this.words[index + 3] ?? 0;
+  }
+
+  /** As sfence.vma: of one address or all, of one ASID or all. May flush more than asked for, never less. */
+  flush(virtualAddress: number | undefined, asid: number | undefined): void {
+    for (const context of this.contexts) {
+      if (!context.isUsed) continue;
+      if (asid !== undefined && asidOf(context) !== asid) continue;
+      if (virtualAddress === undefined) this.clear(context);
+      else this.flushPage(context, virtualAddress);
+    }
+  }
+
+  /** Drops all execute translations: code frames have moved. */
+  flushExecute(): void {
+    for (const { base, isUsed } of this.contexts) {
+      if (isUsed) this.words.fill(INVALID, (base + TLB.execute) >> 2, (base + TLB_CONTEXT_SIZE) >> 2);
+    }
+  }
+
+  /** Drops the store translations to a physical page, wherever it is mapped. */
+  flushStoresTo(physicalPage: number): void {
+    for (const { base, isUsed } of this.contexts) {
+      if (!isUsed) continue;
+      const start = (base + TLB.store) >> 2;
+      for (let index = start; index < start + TLB_ENTRIES * 4; index += 4) {
+        if (this.words[index + 3] === physicalPage) this.drop(index);
+      }
+    }
+  }
+
+  /** All entries, for checkers. */
+  entries(): TlbEntry[] {
+    const found: TlbEntry[] = [];
+    for (const context of this.contexts) {
+      if (!context.isUsed) continue;
+      for (const access of ["load", "store", "execute"] as const) {
+        const start = (context.base + TLB[access]) >> 2;
+        for (let index = start; index < start + TLB_ENTRIES * 4; index += 4) {
+          const lo = this.words[index] ?? 0;
+          if (lo === INVALID) continue;
+          found.push({
+            virtualPage: toNumber(this.words[index + 1] ?? 0, lo),
+            physicalPage: this.physicalPageAt(index) * 4096,
+            access,
+            satp: { hi: context.satpHi, lo: context.satpLo },
+            privilege: ((access === "execute" ? context.flags : context.flags >> 2) & 3) as Privilege,
+          });
+        }
+      }
+    }
+    return found;
+  }
+
+  private flushPage(context: Context, virtualAddress: number): void {
+    let isSuperpage = context.hasMore;
+    for (let i = 0; i < context.superpages.length && !isSuperpage; i += 2) {
+      const start = context.superpages[i] ?? 0;
+      isSuperpage = virtualAddress >= start && virtualAddress < (context.superpages[i + 1] ?? 0);
+    }
+    if (isSuperpage) {
+      this.clear(context);
+      return;
+    }
+    const lo = virtualAddress | 0;
+    const hi = highHalf(virtualAddress);
+    for (const access of ["load", "store", "execute"] as const) {
+      const index = entryIndex(context.base, access, lo);
+      if (this.words[index] === (lo & -4096) && this.words[index + 1] === hi) this.drop(index);
+    }
+  }
+
+  private noteSuperpage(context: Context, page: number, size: number): void {
+    const { superpages } = context;
+    for (let i = 0; i < superpages.length; i += 2) {
+      if (page >= (superpages[i] ?? 0) && page < (superpages[i + 1] ?? 0)) return;
+    }
+    const start = Math.floor(page / size) * size;
+    if (superpages.length < MAX_SUPERPAGES * 2) superpages.push(start, start + size);
+    else context.hasMore = true;
+  }
+
+  private clear(context: Context): void {
+    if (context.filledCount < MAX_LOGGED) {
+      for (let i = 0; i < context.filledCount; i++) this.drop(context.filled[i] ?? 0);
+    } else {
+      this.words.fill(INVALID, context.base >> 2, (context.base + TLB_CONTEXT_SIZE) >> 2);
+    }
+    context.filledCount = 0;
+    context.superpages.length = 0;
+    context.hasMore = false;
+  }
+
+  private drop(index: number): void {
+    this.words.fill(INVALID, index, index + 4);
+  }
+}
+
+/** The index, in words, of the entry that a page has in a context. */
+function entryIndex(base: number, access: AccessType, lo: number): number {
+  return (base + TLB[access] + ((lo >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+}
+
+const asidOf = (context: Context): number => (context.satpHi & SATP_HI.ASID) >>> SATP_HI_SHIFT.ASID;
