@@ -54,6 +54,8 @@ export interface Arch {
   resumeIdle(k: Kernel, hart: number): void;
   /** Asks another hart to take an inter-processor interrupt. */
   sendInterprocessorInterrupt(k: Kernel, hart: number): void;
+  /** Claims every device interrupt that is pending for the hart, calls its driver, and completes it. */
+  serveDevices(k: Kernel, hart: number): void;
   /** Arms the hart's timer for an absolute virtual time; undefined disarms it. */
   setTimer(k: Kernel, hart: number, atNs: number | undefined): void;
   /** Drops translations on `hart`: of one page or all (undefined), of one ASID or all (undefined). */

@@ -10,7 +10,7 @@
 
 import { frameAddress, PAGE_SIZE, virtAddr, type FrameNumber } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
-import { filesystemOperations } from "../fs/filesystem-operations.ts";
+import { hostfsOperations } from "../fs/hostfs.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { allocateFrame, frameShareCount, releaseFrame, retainFrame } from "./frames.ts";
@@ -117,13 +117,12 @@ export function truncateVmo(k: Kernel, vmo: Vmo, lengthBytes: number): void {
 export function storeDirtyPages(k: Kernel, vmo: Vmo): 0 | Errno {
   const { source } = vmo;
   if (source.kind !== "inode") return 0;
-  const operations = filesystemOperations(source.inode.filesystem);
   let result: 0 | Errno = 0;
   for (const index of [...vmo.dirty].toSorted((a, b) => a - b)) {
     const frame = vmo.pages.get(index);
     const length = Math.min(PAGE_SIZE, source.inode.size - index * PAGE_SIZE);
     if (frame === undefined || length <= 0) continue;
-    const written = operations.writeAt(k, source.inode, index * PAGE_SIZE, k.memory.read(frameAddress(frame), length));
+    const written = hostfsOperations.writeAt(k, source.inode, index * PAGE_SIZE, k.memory.read(frameAddress(frame), length));
     if (typeof written === "string" && result === 0) result = written;
   }
   return result;
@@ -153,8 +152,7 @@ function readPage(k: Kernel, source: Extract<Vmo["source"], { kind: "inode" }>, 
   const bytes = new Uint8Array(PAGE_SIZE);
   let filled = 0;
   while (filled < PAGE_SIZE) {
-    const operations = filesystemOperations(source.inode.filesystem);
-    const count = operations.readAt(k, source.inode, index * PAGE_SIZE + filled, bytes.subarray(filled));
+      const count = hostfsOperations.readAt(k, source.inode, index * PAGE_SIZE + filled, bytes.subarray(filled));
     if (typeof count === "string") return count;
     if (count === 0) break;
     filled += count;

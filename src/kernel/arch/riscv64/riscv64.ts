@@ -1,0 +1,47 @@
+// The riscv64 architecture as the core kernel sees it.
+
+import { handleExternalInterrupt } from "../../devices/plic.ts";
+import type { Arch } from "../arch.ts";
+import { riscv64Calls } from "../../syscall/table.ts";
+import * as context from "./context.ts";
+import { cpuInfo } from "./cpu-info.ts";
+import { layout } from "./layout.ts";
+import { sv39 } from "./paging.ts";
+import { popSignalFrame, pushSignalFrame } from "./signal-frame.ts";
+import * as trap from "./trap.ts";
+
+/** e_machine of RISC-V (ELF psABI). */
+const EM_RISCV = 243;
+/** AT_HWCAP: bit n for the extension with the n-th letter: I, M, A, F, D, C. */
+const HWCAP = [..."IMAFDC"].reduce((bits, letter) => bits | (1 << (letter.charCodeAt(0) - 65)), 0);
+/** satp.ASID has 16 bits; 0 is the kernel's. */
+const MAX_ASID = 0xffff;
+
+export const riscv64: Arch = {
+  name: "riscv64",
+  elfMachine: EM_RISCV,
+  machineName: "riscv64",
+  hwcap: HWCAP,
+  format: sv39,
+  layout,
+  systemCalls: riscv64Calls,
+  cpuInfo,
+  readSyscall: context.readSyscall,
+  setSyscallResult: context.setSyscallResult,
+  advancePastSyscall: context.advancePastSyscall,
+  programCounter: context.programCounter,
+  stackPointer: context.stackPointer,
+  startProgram: context.startProgram,
+  copyRegisters: context.copyRegisters,
+  registers: context.registers,
+  pushSignalFrame,
+  popSignalFrame,
+  resumeUser: trap.resumeUser,
+  resumeIdle: trap.resumeIdle,
+  sendInterprocessorInterrupt: trap.sendInterprocessorInterrupt,
+  serveDevices: handleExternalInterrupt,
+  setTimer: trap.setTimer,
+  flushTlb: trap.flushTlb,
+  maxAsid: MAX_ASID,
+  activate: trap.activate,
+};

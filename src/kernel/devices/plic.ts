@@ -1,0 +1,51 @@
+// Driver of the platform-level interrupt controller: which hart hears which device, and who handles its interrupt.
+//
+//   device ──line──> PLIC ──SEIP──> hart ──claim──> handler ──complete──> PLIC
+//
+// RISC-V PLIC specification 1.0.0: priority 4 x source; enable 0x2000 + 0x80 x context; threshold and claim/complete
+// 0x200000 + 0x1000 x context. Context 2 x hart + 1 is a hart's supervisor mode on this board.
+
+import { VIRT } from "../../machine/boards/virt-map.ts";
+import { KernelBug, type Kernel } from "../kernel.ts";
+import { handleUartInterrupt } from "./uart.ts";
+
+const ENABLE = 0x2000;
+const ENABLE_STRIDE = 0x80;
+const CONTEXT = 0x20_0000;
+const CONTEXT_STRIDE = 0x1000;
+const CLAIM = 4;
+
+/** Handler of each interrupt source that the kernel uses. */
+const HANDLERS: ReadonlyMap<number, (k: Kernel) => void> = new Map([[VIRT.uartIrq, handleUartInterrupt]]);
+
+/** Start-up: every handled source reaches hart 0. */
+export function initializePlic(k: Kernel): void {
+  const context = supervisorContext(0);
+  for (const source of HANDLERS.keys()) {
+    store(k, source * 4, 1);
+    const at = ENABLE + context * ENABLE_STRIDE + Math.floor(source / 32) * 4;
+    store(k, at, load(k, at) | (1 << (source % 32)));
+  }
+  store(k, CONTEXT + context * CONTEXT_STRIDE, 0);
+}
+
+/** Claims and handles until nothing is pending for the hart. */
+export function handleExternalInterrupt(k: Kernel, hart: number): void {
+  const claim = CONTEXT + supervisorContext(hart) * CONTEXT_STRIDE + CLAIM;
+  for (let source = load(k, claim); source !== 0; source = load(k, claim)) {
+    HANDLERS.get(source)?.(k);
+    store(k, claim, source);
+  }
+}
+
+const supervisorContext = (hart: number): number => 2 * hart + 1;
+
+function load(k: Kernel, offset: number): number {
+  const word = { lo: 0, hi: 0 };
+  if (!k.machine.bus.load(VIRT.plic + offset, 4, word)) throw new KernelBug(`no PLIC register at ${offset}`);
+  return word.lo;
+}
+
+function store(k: Kernel, offset: number, value: number): void {
+  if (!k.machine.bus.store(VIRT.plic + offset, 4, value, 0)) throw new KernelBug(`no PLIC register at ${offset}`);
+}
