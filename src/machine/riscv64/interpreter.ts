@@ -179,6 +179,7 @@ function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number)
   f.end(); // slow
   f.store("i64", zero(), pc(), CELL.pc);
   f.store("i32", zero(), getIp(), CELL.ip);
+  f.store("i64", zero(), f.getLocal(pcBase, "i64"), CELL.pcBase);
   saveFuel();
   callHost(slowFunction);
 
