@@ -22,6 +22,7 @@ import { createTestFinisher } from "../devices/test-finisher.ts";
 import { createUart, type Uart } from "../devices/uart16550.ts";
 import { createVirtioBlock, type BlockBackend } from "../devices/virtio/block.ts";
 import { createVirtioMmio } from "../devices/virtio/mmio.ts";
+import { createMachine } from "../create-machine.ts";
 import type { Machine } from "../machine.ts";
 import { writeFdt } from "./fdt.ts";
 import { VIRT } from "./virt-map.ts";
@@ -58,6 +59,15 @@ export interface VirtBoard {
   readonly deviceTree: { readonly address: number; readonly blob: Uint8Array };
   /** [start, end) of the initrd in RAM, when there is one. */
   readonly initrd: { readonly start: number; readonly end: number } | undefined;
+}
+
+/** Creates the machine and the board around it. Throws a RangeError when RAM cannot hold what is asked for. */
+export function createVirtBoard(options: VirtBoardOptions): VirtBoard {
+  const harts = options.harts ?? 1;
+  if (!Number.isInteger(harts) || harts < 1 || harts > VIRT.maxHarts) {
+    throw new RangeError(`${harts} harts: 1 to ${VIRT.maxHarts} are possible`);
+  }
+  return populateVirtBoard(createMachine({ ramBase: VIRT.ram, ramSize: options.ramSize, harts }), options);
 }
 
 /**

@@ -180,9 +180,22 @@ export function createUart({ base, services, interrupt, transmit }: UartOptions)
     return status;
   };
 
+  /** What the guest has not read goes back onto the line: a driver that clears the FIFO as it starts loses no input. */
+  const clearReceiver = (): void => {
+    if (!inLoopback()) prependInput(state.receive);
+    state.receive = [];
+  };
+  const prependInput = (bytes: ArrayLike<number>): void => {
+    const queued = state.input.subarray(state.inputHead);
+    state.input = new Uint8Array(bytes.length + queued.length);
+    state.input.set(bytes);
+    state.input.set(queued, bytes.length);
+    state.inputHead = 0;
+  };
+
   const writeFifoControl = (value: number): void => {
     const toggled = ((value ^ state.fcr) & FCR.enable) !== 0;
-    if (toggled || (value & FCR.clearReceive) !== 0) state.receive = [];
+    if (toggled || (value & FCR.clearReceive) !== 0) clearReceiver();
     // Section 8.4: bit 0 must be set when other bits are written, or they are not programmed.
     state.fcr = (value & FCR.enable) !== 0 ? value & 0xc9 : 0;
     receiveFromHost(services.timeNs());
