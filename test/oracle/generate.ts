@@ -113,7 +113,8 @@ class Generator {
       case "Atomic":
         return this.atomic(row);
       default:
-        return mnemonic === "jalr" ? this.indirectJump() : [this.plain(row)];
+        if (mnemonic === "jalr") return this.indirectJump();
+        return mnemonic === "ctzw" ? this.countTrailingZerosOfWord() : [this.plain(row)];
     }
   }
 
@@ -177,6 +178,19 @@ class Generator {
     const item = [this.op("auipc", { rd: base }), this.op("jalr", { rd: this.target(), rs1: base, imm }), ...filler];
     this.kept.delete(base);
     return item;
+  }
+
+  /**
+   * ctzw, of a word that is not 0. For 0 qemu 7.2 looks on into the upper word; the manual (Zbb, ctzw): "if the
+   * least-significant word is 0, the output is 32".
+   */
+  private countTrailingZerosOfWord(): Item {
+    const operand = this.keptTarget();
+    this.kept.delete(operand);
+    return [
+      this.op("bseti", { rd: operand, rs1: this.register(), imm: 31 }),
+      this.op("ctzw", { rd: this.target(), rs1: operand }),
+    ];
   }
 
   /** A counted loop. */

@@ -4,7 +4,7 @@
 import { decode } from "../../src/isa/riscv64/decode.ts";
 import { instructionOf } from "../../src/isa/riscv64/instructions.ts";
 import type { ExactRegisters } from "../../src/machine/riscv64/exact.ts";
-import { exactFloat } from "../../src/machine/riscv64/semantics/float-exact.ts";
+import { exactFloatOf } from "../../src/machine/riscv64/semantics/float-lookup.ts";
 import type { Code } from "./program.ts";
 
 /** The state of a dump: fcsr, x1 to x31, f0 to f31. */
@@ -58,6 +58,6 @@ export class SoftState implements ExactRegisters {
 export function executeSoftly(state: SoftState, { bits, size }: Code): boolean {
   const instruction = size === 4 ? decode(bits) : undefined;
   if (instruction === undefined) return false;
-  const definition = Object.entries(exactFloat).find(([name]) => name === instructionOf(instruction.id).mnemonic)?.[1];
+  const definition = exactFloatOf(instructionOf(instruction.id).mnemonic);
   return definition !== undefined && definition(state, instruction);
 }
