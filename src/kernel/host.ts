@@ -50,7 +50,8 @@ export interface HostDirectory {
   readonly readOnly: boolean;
   stat(path: readonly string[]): HostAttributes | Errno;
   list(path: readonly string[]): readonly string[] | Errno;
-  readlink(path: readonly string[]): string | Errno;
+  /** An object, since a target may be spelt like an error. */
+  readlink(path: readonly string[]): { readonly target: string } | Errno;
   /** Opens a regular file; returns a handle, closed by `close`. */
   open(path: readonly string[], access: "read" | "write" | "read-write"): number | Errno;
   close(handle: number): void;
@@ -59,7 +60,12 @@ export interface HostDirectory {
   truncate(handle: number, size: number): 0 | Errno;
   statHandle(handle: number): HostAttributes | Errno;
   sync(handle: number): 0 | Errno;
-  create(path: readonly string[], kind: "file" | "directory" | "symlink" | "fifo", mode: number, target: string): 0 | Errno;
+  create(
+    path: readonly string[],
+    kind: "file" | "directory" | "symlink" | "fifo",
+    mode: number,
+    target: string,
+  ): 0 | Errno;
   link(from: readonly string[], to: readonly string[]): 0 | Errno;
   unlink(path: readonly string[]): 0 | Errno;
   rmdir(path: readonly string[]): 0 | Errno;

@@ -39,16 +39,22 @@ export interface Inode {
   vmo: Vmo | undefined;
   /** What only the file system's own code reads, by its kind. */
   content: InodeContent;
+  /** Directories: where they stand, kept up to date by rename; undefined for a file system's root. Removed ones keep their last place. */
+  place: { readonly parent: Inode; readonly name: string } | undefined;
   /** Open descriptions and mappings that keep it alive after its last name is gone. */
   references: number;
 }
 
 export type InodeContent =
   | { kind: "none" }
-  | { kind: "tmpfs-directory"; entries: Map<string, Inode>; parent: Inode | undefined }
+  /** `pages` is how many pages of the contents have been charged to the file system. */
+  | { kind: "tmpfs-file"; pages: number }
+  | { kind: "tmpfs-directory"; entries: Map<string, Inode> }
   | { kind: "symlink"; target: string }
   | { kind: "fifo"; pipe: number | undefined }
   | { kind: "procfs"; node: ProcNode }
+  /** A stream of the host, for the descriptors that a program is started with. */
+  | { kind: "channel"; channel: string }
   | { kind: "hostfs"; path: readonly string[]; handle: number | undefined; writable: boolean };
 
 /** Which procfs file an inode is; contents are made on open. */
@@ -66,28 +72,39 @@ export interface Filesystem {
   root: Inode;
   readonly source: string;
   nextInode: number;
+  /** Inodes in use and how many there may be, so that empty files cannot fill the host either. */
+  inodeCount: number;
+  limitInodes: number;
   readonly readOnly: boolean;
   /** hostfs: name of the host directory in HostPorts. */
   readonly host: string | undefined;
+  /** hostfs: inodes that the guest has seen, by path joined with "/". */
+  readonly known: Map<string, Inode>;
   /** tmpfs: limit and use in bytes. */
   limitBytes: number;
   usedBytes: number;
 }
 
+/** Behaviour that mounts may select by name. */
 export type FilesystemKind = "tmpfs" | "devfs" | "procfs" | "hostfs" | "anonymous";
 
 export interface Mount {
   readonly id: number;
   readonly filesystem: Filesystem;
+  /** What it shows: the file system's root, or the bound directory or file. */
+  readonly root: Inode;
   /** Where it is mounted: the covered directory, undefined for the root of all. */
-  readonly over: PathRef | undefined;
-  readonly parent: Mount | undefined;
+  over: PathRef | undefined;
+  parent: Mount | undefined;
   readonly flags: { readOnly: boolean; noExec: boolean; noSuid: boolean };
   /** Path it was mounted at, for /proc/mounts. */
-  readonly path: string;
+  path: string;
 }
 
-/** A place in the name space: an inode as reached through a mount. `name` and `parent` give getcwd and ".." their answer. */
+/**
+ * A place in the name space: an inode as reached through a mount. For a directory `inode.place` is the truth about its name and parent;
+ * `name` and `parent` say how a file was reached.
+ */
 export interface PathRef {
   readonly mount: Mount;
   readonly inode: Inode;
@@ -96,7 +113,12 @@ export interface PathRef {
 }
 
 export interface FileState {
+  /** The first is the root of all. A later mount over the same place hides the earlier. */
   readonly mounts: Mount[];
+  /** Pid of the process whose path walk is under way: what /proc/self means. */
+  walker: number;
+  /** Home of inodes without a name: pipes, eventfds, channels. */
+  readonly anonymous: Mount;
   readonly pipes: Map<number, Pipe>;
   readonly openFiles: Set<OpenFile>;
   /** Advisory record and flock locks by "filesystem:inode". */
@@ -119,8 +141,13 @@ export interface Pipe {
   head: number;
   length: number;
   capacity: number;
+  /** Open descriptions at each end. */
   readers: number;
   writers: number;
+  /** Times either end was opened, so that an opener of a FIFO sees a partner that came and went. */
+  readerOpens: number;
+  writerOpens: number;
+  readonly inode: Inode;
 }
 
 /** An open file description: what dup and fork share. */
@@ -143,8 +170,20 @@ export interface OpenFile {
   entries?: readonly DirectoryEntry[];
   /** eventfd counter, timerfd and the like. */
   counter?: number;
+  semaphore?: boolean;
   /** epoll interest list: fd -> mask and user data, and the file it stood for. */
-  interests?: Map<number, { file: OpenFile; events: number; dataLo: number; dataHi: number }>;
+  interests?: Map<number, EpollInterest>;
+}
+
+export interface EpollInterest {
+  readonly file: OpenFile;
+  events: number;
+  dataLo: number;
+  dataHi: number;
+  /** Readiness that was last reported, for edge-triggered interests. */
+  reported: number;
+  /** A one-shot interest that has fired. */
+  disabled: boolean;
 }
 
 export type OpenFileKind =
@@ -158,6 +197,8 @@ export type OpenFileKind =
   | "full"
   | "random"
   | "channel"
+  | "proc"
+  | "kernel-log"
   | "eventfd"
   | "epoll";
 
@@ -175,6 +216,8 @@ export interface FileDescriptor {
 /** Descriptors of a process; shared between CLONE_FILES sharers. */
 export interface FileTable {
   readonly descriptors: (FileDescriptor | undefined)[];
+  /** No descriptor below it is free. */
+  lowestFree: number;
   sharers: number;
 }
 
@@ -196,13 +239,21 @@ export interface FilesystemOperations {
     k: Kernel,
     directory: Inode,
     name: string,
-    what: { kind: InodeKind; mode: number; uid: number; gid: number; target?: string; device?: { major: number; minor: number } },
+    what: {
+      kind: InodeKind;
+      mode: number;
+      uid: number;
+      gid: number;
+      target?: string;
+      device?: { major: number; minor: number };
+    },
   ): Inode | Errno;
   link(k: Kernel, directory: Inode, name: string, inode: Inode): 0 | Errno;
   unlink(k: Kernel, directory: Inode, name: string, inode: Inode): 0 | Errno;
   rmdir(k: Kernel, directory: Inode, name: string, inode: Inode): 0 | Errno;
   rename(k: Kernel, from: Inode, fromName: string, to: Inode, toName: string, flags: number): 0 | Errno;
-  readlink(k: Kernel, inode: Inode): string | Errno;
+  /** An object, since a target may be spelt like an error. */
+  readlink(k: Kernel, inode: Inode): { readonly target: string } | Errno;
   /** Reads regular-file contents; returns the byte count, 0 at the end. */
   readAt(k: Kernel, inode: Inode, offset: number, target: Uint8Array): number | Errno;
   writeAt(k: Kernel, inode: Inode, offset: number, bytes: Uint8Array): number | Errno;
@@ -210,7 +261,11 @@ export interface FilesystemOperations {
   /** Brings size and times up to date where someone else may have changed them (hostfs, procfs). */
   refresh(k: Kernel, inode: Inode): 0 | Errno;
   /** Stores changed mode, owner or times. */
-  setAttributes(k: Kernel, inode: Inode, change: Partial<Pick<Inode, "mode" | "uid" | "gid" | "atime" | "mtime">>): 0 | Errno;
+  setAttributes(
+    k: Kernel,
+    inode: Inode,
+    change: Partial<Pick<Inode, "mode" | "uid" | "gid" | "atime" | "mtime">>,
+  ): 0 | Errno;
   statfs(k: Kernel, filesystem: Filesystem): StatFs;
   sync(k: Kernel, inode: Inode): 0 | Errno;
   /** The last reference to an inode without names is gone. */
@@ -219,8 +274,25 @@ export interface FilesystemOperations {
 
 /** Behaviour of one kind of open file. `offset` is undefined for the file's own position. User buffers were checked before. */
 export interface FileOperations {
-  read(k: Kernel, thread: Thread, file: OpenFile, target: Uint8Array, offset: number | undefined): number | Errno | Blocked;
-  write(k: Kernel, thread: Thread, file: OpenFile, bytes: Uint8Array, offset: number | undefined): number | Errno | Blocked;
+  /**
+   * Upper bound of what a read of up to `limit` bytes would return now. The caller checks that much of the user's buffer before it
+   * reads, so that a bad buffer consumes nothing and a large one is not faulted in for a few bytes.
+   */
+  readable(k: Kernel, file: OpenFile, limit: number, offset: number | undefined): number;
+  read(
+    k: Kernel,
+    thread: Thread,
+    file: OpenFile,
+    target: Uint8Array,
+    offset: number | undefined,
+  ): number | Errno | Blocked;
+  write(
+    k: Kernel,
+    thread: Thread,
+    file: OpenFile,
+    bytes: Uint8Array,
+    offset: number | undefined,
+  ): number | Errno | Blocked;
   /** POLLIN 1, POLLOUT 4, POLLERR 8, POLLHUP 16 … that hold now. */
   poll(k: Kernel, file: OpenFile): number;
   /** Keys whose wake-up may change `poll`. */

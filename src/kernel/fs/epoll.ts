@@ -1,0 +1,60 @@
+// epoll: a set of files, and which of them are ready. Linux man-pages: epoll(7).
+//
+// The set holds no reference to its files: a file that was closed everywhere drops out at the next look. Readiness is computed when it
+// is asked for; edge-triggered interests compare with what was last reported.
+
+import { EPOLLET, EPOLLONESHOT, POLLERR, POLLHUP, POLLIN, POLLRDNORM } from "../../abi/linux/poll.ts";
+import type { Kernel } from "../kernel.ts";
+import type { WaitKey } from "../wait.ts";
+import { defaultOperations } from "./default-operations.ts";
+import type { EpollInterest, FileOperations, OpenFile } from "./types.ts";
+
+/** How epoll asks another file; handed in, because the table of files holds epoll itself. */
+export type AskFile = (k: Kernel, file: OpenFile) => { events: number; keys: readonly WaitKey[] };
+
+export function createEpollOperations(ask: AskFile): FileOperations {
+  return {
+    ...defaultOperations,
+    poll: (k, file) => (readyInterests(k, file, ask).length > 0 ? POLLIN | POLLRDNORM : 0),
+    pollKeys: (k, file) => epollKeys(k, file, ask),
+  };
+}
+
+/** The key that epoll_ctl wakes, and every key of every interest. */
+export function epollKeys(k: Kernel, epoll: OpenFile, ask: AskFile): WaitKey[] {
+  const keys = new Set<WaitKey>([epollChangeKey(epoll)]);
+  for (const { file } of liveInterests(epoll)) for (const key of ask(k, file).keys) keys.add(key);
+  return [...keys];
+}
+
+export const epollChangeKey = (epoll: OpenFile): WaitKey => `epoll:${epoll.id}`;
+
+/** Interests with something to report, in the order in which they were added. Changes nothing. */
+export function readyInterests(
+  k: Kernel,
+  epoll: OpenFile,
+  ask: AskFile,
+): { interest: EpollInterest; events: number }[] {
+  const ready: { interest: EpollInterest; events: number }[] = [];
+  for (const interest of liveInterests(epoll)) {
+    if (interest.disabled) continue;
+    const events = ask(k, interest.file).events & (interest.events | POLLERR | POLLHUP);
+    const isNew = (interest.events & EPOLLET) === 0 || (events & ~interest.reported) !== 0;
+    if (events !== 0 && isNew) ready.push({ interest, events });
+    else if ((interest.events & EPOLLET) !== 0) interest.reported = events;
+  }
+  return ready;
+}
+
+/** Records that `events` were handed to the caller. */
+export function markReported(interest: EpollInterest, events: number): void {
+  interest.reported = events;
+  if ((interest.events & EPOLLONESHOT) !== 0) interest.disabled = true;
+}
+
+function liveInterests(epoll: OpenFile): EpollInterest[] {
+  const { interests } = epoll;
+  if (interests === undefined) return [];
+  for (const [fd, interest] of interests) if (interest.file.references <= 0) interests.delete(fd);
+  return [...interests.values()];
+}

@@ -1,0 +1,45 @@
+// An open file of /proc: its contents are made when reading starts at the beginning, so that one read sees one moment.
+
+import { SEEK_CUR, SEEK_END, SEEK_SET } from "../../abi/linux/open-flags.ts";
+import { defaultOperations } from "./default-operations.ts";
+import { failed } from "./inode.ts";
+import { readProcFile, writeProcFile } from "./procfs/contents.ts";
+import { readPagemap } from "./procfs/pagemap.ts";
+import type { FileOperations } from "./types.ts";
+
+export const procFileOperations: FileOperations = {
+  ...defaultOperations,
+
+  readable: (_k, _file, limit) => Math.min(limit, 65536),
+
+  read(k, _thread, file, target, offset) {
+    const at = offset ?? file.offset;
+    const paged = readPagemap(k, file.inode, at, target);
+    if (paged !== undefined) {
+      if (!failed(paged) && offset === undefined) file.offset += paged;
+      return paged;
+    }
+    if (at === 0 || file.snapshot === undefined) {
+      const contents = readProcFile(k, file.inode);
+      if (failed(contents)) return contents;
+      file.snapshot = contents;
+    }
+    const bytes = file.snapshot.subarray(at, at + target.length);
+    target.set(bytes);
+    if (offset === undefined) file.offset += bytes.length;
+    return bytes.length;
+  },
+
+  write(k, thread, file, bytes) {
+    const count = writeProcFile(k, thread.process, file.inode, bytes);
+    if (!failed(count)) file.offset += count;
+    return count;
+  },
+
+  seek(_k, file, offset, whence) {
+    const target = whence === SEEK_SET ? offset : whence === SEEK_CUR ? file.offset + offset : NaN;
+    if (whence === SEEK_END || !(target >= 0)) return "EINVAL";
+    file.offset = target;
+    return target;
+  },
+};

@@ -1,0 +1,76 @@
+// The file part of a fresh kernel's state: no mounts yet, and the anonymous file system that holds what has no name.
+
+import type { Kernel } from "../kernel.ts";
+import { createInode } from "./inode.ts";
+import type { Filesystem, FilesystemKind, FileState, Inode, InodeKind, InodeContent } from "./types.ts";
+
+/** State before anything is mounted. */
+export function createFileState(): FileState {
+  const filesystem = createFilesystem("anonymous", 1, "anon_inodefs", undefined);
+  // A mount needs a root, which needs its file system: the one knot that is tied by hand.
+  const root: Inode = {
+    filesystem,
+    number: 1,
+    kind: "directory",
+    mode: 0o700,
+    uid: 0,
+    gid: 0,
+    nlink: 1,
+    size: 0,
+    atime: { seconds: 0, nanoseconds: 0 },
+    mtime: { seconds: 0, nanoseconds: 0 },
+    ctime: { seconds: 0, nanoseconds: 0 },
+    device: undefined,
+    vmo: undefined,
+    content: { kind: "none" },
+    place: undefined,
+    references: 1,
+  };
+  filesystem.root = root;
+  return {
+    mounts: [],
+    walker: 0,
+    anonymous: {
+      id: 1,
+      filesystem,
+      root,
+      over: undefined,
+      parent: undefined,
+      flags: { readOnly: false, noExec: true, noSuid: true },
+      path: "",
+    },
+    pipes: new Map(),
+    openFiles: new Set(),
+    locks: new Map(),
+  };
+}
+
+/** A file system without its root, which the kind's own code sets. */
+export function createFilesystem(
+  kind: FilesystemKind,
+  id: number,
+  source: string,
+  host: string | undefined,
+): Filesystem {
+  return {
+    id,
+    kind,
+    // Replaced before anyone sees it.
+    root: undefined as unknown as Inode,
+    source,
+    nextInode: 2,
+    inodeCount: 0,
+    limitInodes: Infinity,
+    readOnly: false,
+    host,
+    known: new Map(),
+    limitBytes: Infinity,
+    usedBytes: 0,
+  };
+}
+
+/** An inode without a name: a pipe, an eventfd, a host stream. */
+export function createAnonymousInode(k: Kernel, kind: InodeKind, content: InodeContent): Inode {
+  const { filesystem } = k.state.files.anonymous;
+  return createInode(k, filesystem, { kind, mode: 0o600, uid: 0, gid: 0, content });
+}

@@ -1,0 +1,274 @@
+// tmpfs: files that live in frames.
+//
+//   Inode.vmo    contents; a page that is absent reads as zeros, so files are sparse. Mappings show these very pages
+//   directory    Map of name -> Inode, in order of creation
+//
+// A page is charged to the file system when the contents gain it, and given back with truncate and with the last use of the file.
+// devfs is a tmpfs with device nodes in it.
+
+import type { Errno } from "../../abi/linux/errno.ts";
+import { frameAddress, PAGE_SIZE } from "../../lib/address.ts";
+import type { Kernel } from "../kernel.ts";
+import { createVmo, releaseVmo, truncateVmo, vmoPage } from "../mem/vmo.ts";
+import type { Vmo } from "../mem/types.ts";
+import { createInode, failed, touchChanged, touchModified } from "./inode.ts";
+import { createFilesystem } from "./state.ts";
+import type { DirectoryEntry, Filesystem, FilesystemOperations, Inode, InodeContent, StatFs } from "./types.ts";
+
+/** Largest file: page indices stay well inside what the memory code counts with. */
+const MAX_FILE_BYTES = 2 ** 43;
+const TMPFS_MAGIC = 0x01021994;
+
+/** Makes an empty tmpfs or devfs with a root directory of mode `rootMode`. */
+export function createTmpfs(
+  k: Kernel,
+  kind: "tmpfs" | "devfs",
+  options: { source: string; rootMode: number; limitBytes: number; limitInodes: number },
+): Filesystem {
+  const filesystem = createFilesystem(kind, k.state.nextIds.mount++, options.source, undefined);
+  filesystem.limitBytes = options.limitBytes;
+  filesystem.limitInodes = options.limitInodes;
+  const root = createInode(k, filesystem, {
+    kind: "directory",
+    mode: options.rootMode,
+    uid: 0,
+    gid: 0,
+    content: { kind: "tmpfs-directory", entries: new Map() },
+  });
+  root.nlink = 2;
+  root.references = 1;
+  filesystem.root = root;
+  return filesystem;
+}
+
+export const tmpfsOperations: FilesystemOperations = {
+  lookup(_k, directory, name) {
+    return entriesOf(directory).get(name) ?? "ENOENT";
+  },
+
+  list(_k, directory) {
+    const list: DirectoryEntry[] = [];
+    for (const [name, inode] of entriesOf(directory)) list.push({ name, inode: inode.number, kind: inode.kind });
+    return list;
+  },
+
+  create(k, directory, name, what) {
+    const { filesystem } = directory;
+    const entries = entriesOf(directory);
+    if (directory.nlink === 0) return "ENOENT";
+    if (filesystem.inodeCount >= filesystem.limitInodes) return "ENOSPC";
+    const content: InodeContent =
+      what.kind === "directory"
+        ? { kind: "tmpfs-directory", entries: new Map() }
+        : what.kind === "symlink"
+          ? { kind: "symlink", target: what.target ?? "" }
+          : what.kind === "fifo"
+            ? { kind: "fifo", pipe: undefined }
+            : what.kind === "file"
+              ? { kind: "tmpfs-file", pages: 0 }
+              : { kind: "none" };
+    const inode = createInode(k, filesystem, { ...what, content });
+    inode.nlink = 1;
+    if (what.kind === "symlink") inode.size = what.target?.length ?? 0;
+    if (what.kind === "directory") {
+      inode.nlink = 2;
+      inode.place = { parent: directory, name };
+      directory.nlink += 1;
+    }
+    entries.set(name, inode);
+    entryChanged(k, directory, 1);
+    return inode;
+  },
+
+  link(k, directory, name, inode) {
+    if (directory.nlink === 0) return "ENOENT";
+    if (inode.nlink >= 0x7fff_ffff) return "EMLINK";
+    entriesOf(directory).set(name, inode);
+    inode.nlink += 1;
+    touchChanged(k, inode);
+    entryChanged(k, directory, 1);
+    return 0;
+  },
+
+  unlink(k, directory, name, inode) {
+    entriesOf(directory).delete(name);
+    inode.nlink -= 1;
+    touchChanged(k, inode);
+    entryChanged(k, directory, -1);
+    releaseIfUnused(k, inode);
+    return 0;
+  },
+
+  rmdir(k, directory, name, inode) {
+    if (entriesOf(inode).size > 0) return "ENOTEMPTY";
+    entriesOf(directory).delete(name);
+    inode.nlink = 0;
+    directory.nlink -= 1;
+    entryChanged(k, directory, -1);
+    releaseIfUnused(k, inode);
+    return 0;
+  },
+
+  rename(k, from, fromName, to, toName, flags) {
+    const moved = entriesOf(from).get(fromName);
+    const replaced = entriesOf(to).get(toName);
+    if (moved === undefined || to.nlink === 0) return "ENOENT";
+    if ((flags & RENAME_EXCHANGE) !== 0) {
+      if (replaced === undefined) return "ENOENT";
+      entriesOf(from).set(fromName, replaced);
+      entriesOf(to).set(toName, moved);
+      moveDirectory(replaced, to, from, fromName);
+      moveDirectory(moved, from, to, toName);
+      touchChanged(k, replaced);
+    } else {
+      if (replaced !== undefined) {
+        if (replaced.kind === "directory" && entriesOf(replaced).size > 0) return "ENOTEMPTY";
+        const removed =
+          replaced.kind === "directory" ? this.rmdir(k, to, toName, replaced) : this.unlink(k, to, toName, replaced);
+        if (failed(removed)) return removed;
+      }
+      entriesOf(from).delete(fromName);
+      entriesOf(to).set(toName, moved);
+      moveDirectory(moved, from, to, toName);
+      entryChanged(k, from, -1);
+      entryChanged(k, to, 1);
+    }
+    touchChanged(k, moved);
+    return 0;
+  },
+
+  readlink(_k, inode) {
+    return inode.content.kind === "symlink" ? { target: inode.content.target } : "EINVAL";
+  },
+
+  readAt(k, inode, offset, target) {
+    const length = Math.min(target.length, inode.size - offset);
+    if (length <= 0) return 0;
+    for (let done = 0; done < length;) {
+      const position = offset + done;
+      const start = position % PAGE_SIZE;
+      const part = Math.min(PAGE_SIZE - start, length - done);
+      const frame = inode.vmo?.pages.get(Math.floor(position / PAGE_SIZE));
+      const piece = target.subarray(done, done + part);
+      if (frame === undefined) piece.fill(0);
+      else k.memory.readInto(frameAddress(frame) + start, piece);
+      done += part;
+    }
+    return length;
+  },
+
+  writeAt(k, inode, offset, bytes) {
+    if (offset + bytes.length > MAX_FILE_BYTES) return "EFBIG";
+    const vmo = contentsOf(k, inode);
+    let done = 0;
+    let failure: Errno | undefined;
+    while (done < bytes.length) {
+      const position = offset + done;
+      const start = position % PAGE_SIZE;
+      const part = Math.min(PAGE_SIZE - start, bytes.length - done);
+      const index = Math.floor(position / PAGE_SIZE);
+      if (!vmo.pages.has(index)) {
+        settleUsage(inode);
+        if (inode.filesystem.usedBytes + PAGE_SIZE > inode.filesystem.limitBytes) failure = "ENOSPC";
+        vmo.lengthPages = Math.max(vmo.lengthPages, index + 1);
+      }
+      const frame = failure ?? vmoPage(k, vmo, index, "write");
+      if (failed(frame)) {
+        failure = frame === "ENOMEM" ? "ENOSPC" : frame;
+        break;
+      }
+      k.memory.write(frameAddress(frame) + start, bytes.subarray(done, done + part));
+      done += part;
+      inode.size = Math.max(inode.size, offset + done);
+    }
+    settleUsage(inode);
+    if (done === 0 && failure !== undefined) return failure;
+    return done;
+  },
+
+  truncate(k, inode, size) {
+    if (size > MAX_FILE_BYTES) return "EFBIG";
+    const vmo = contentsOf(k, inode);
+    inode.size = size;
+    truncateVmo(k, vmo, size);
+    settleUsage(inode);
+    touchModified(k, inode);
+    return 0;
+  },
+
+  refresh: () => 0,
+
+  setAttributes(_k, inode, change) {
+    Object.assign(inode, change);
+    return 0;
+  },
+
+  statfs(k, filesystem): StatFs {
+    const limit = Number.isFinite(filesystem.limitBytes) ? filesystem.limitBytes : k.memory.size;
+    const blocks = Math.floor(limit / PAGE_SIZE);
+    const files = Number.isFinite(filesystem.limitInodes) ? filesystem.limitInodes : 0;
+    return {
+      type: TMPFS_MAGIC,
+      blockSize: PAGE_SIZE,
+      blocks,
+      free: Math.max(0, blocks - Math.ceil(filesystem.usedBytes / PAGE_SIZE)),
+      files,
+      filesFree: Math.max(0, files - filesystem.inodeCount),
+      nameLength: 255,
+    };
+  },
+
+  sync: () => 0,
+
+  release(k, inode) {
+    const { filesystem } = inode;
+    filesystem.inodeCount -= 1;
+    if (inode.content.kind === "tmpfs-file") {
+      filesystem.usedBytes = Math.max(0, filesystem.usedBytes - inode.content.pages * PAGE_SIZE);
+      inode.content.pages = 0;
+    }
+    if (inode.vmo !== undefined) releaseVmo(k, inode.vmo);
+    inode.vmo = undefined;
+  },
+};
+
+/** renameat2 flags. */
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+
+/** The contents VMO, made at the first use. */
+export function contentsOf(k: Kernel, inode: Inode): Vmo {
+  inode.vmo ??= createVmo(k, { kind: "zero" }, Math.ceil(inode.size / PAGE_SIZE));
+  return inode.vmo;
+}
+
+/** Charges the file system for pages that the contents gained (also through a mapping), or gives back those that they lost. */
+export function settleUsage(inode: Inode): void {
+  if (inode.content.kind !== "tmpfs-file") return;
+  const pages = inode.vmo?.pages.size ?? 0;
+  inode.filesystem.usedBytes = Math.max(0, inode.filesystem.usedBytes + (pages - inode.content.pages) * PAGE_SIZE);
+  inode.content.pages = pages;
+}
+
+function entriesOf(directory: Inode): Map<string, Inode> {
+  return directory.content.kind === "tmpfs-directory" ? directory.content.entries : NO_ENTRIES;
+}
+
+const NO_ENTRIES: Map<string, Inode> = new Map();
+
+/** Size of a directory as tmpfs shows it: 20 bytes an entry. */
+function entryChanged(k: Kernel, directory: Inode, change: number): void {
+  directory.size = Math.max(0, directory.size + 20 * change);
+  touchModified(k, directory);
+}
+
+function moveDirectory(moved: Inode, from: Inode, to: Inode, name: string): void {
+  if (moved.kind !== "directory") return;
+  moved.place = { parent: to, name };
+  from.nlink -= 1;
+  to.nlink += 1;
+}
+
+function releaseIfUnused(k: Kernel, inode: Inode): void {
+  if (inode.nlink === 0 && inode.references === 0) tmpfsOperations.release(k, inode);
+}
