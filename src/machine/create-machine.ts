@@ -156,7 +156,7 @@ class RiscvMachine implements Machine, HartMachine {
       if (left <= 0) return { kind: "budget" };
       const hart = this.nextHart();
       if (hart === undefined) {
-        const idle = this.skipIdle(untilNs);
+        const idle = this.skipIdle(limit.idle === "return" ? Math.min(this.latestNs(), untilNs) : untilNs);
         if (idle !== undefined) return idle;
         continue;
       }
@@ -200,6 +200,11 @@ class RiscvMachine implements Machine, HartMachine {
     }
     this.fireEvents(nextNs);
     return undefined;
+  }
+
+  /** The time that the hart that is furthest ahead has reached. */
+  private latestNs(): number {
+    return Math.max(...this.harts.map((hart) => hart.registers.timeNs));
   }
 
   /** When the hart's own timer would end its wait. */

@@ -45,6 +45,8 @@ export interface RunLimit {
   readonly instructions?: number;
   /** Virtual time at which to stop. Idle harts skip ahead to it. */
   readonly untilNs?: number;
+  /** What to do when all harts wait: go on at the next event ("skip", the default), or return "idle" with time standing still. */
+  readonly idle?: "skip" | "return";
 }
 
 export interface Machine {

@@ -7,7 +7,7 @@
 
 import { VIRT } from "../../machine/boards/virt-map.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { handleUartInterrupt } from "./uart.ts";
+import { handleUartInterrupt } from "../tty/wire.ts";
 
 const ENABLE = 0x2000;
 const ENABLE_STRIDE = 0x80;

@@ -1,0 +1,212 @@
+// Checks the numbered invariants of memory over the whole state (docs/invariants.md). Slow: for tests, after each kernel entry.
+//
+// INV-1  each frame has one owner, and its share count is the number of its uses
+// INV-2  no PTE allows more than its region, and it leads to the page that the region shows
+// INV-3  no PTE edit goes unflushed
+// INV-4  no TLB holds a translation that the page table does not (so no freed frame can be reached)
+// INV-5  no two live spaces of the current generation have one ASID
+// INV-6  regions are sorted, page-aligned, and do not overlap
+
+import { frameAddress, frameOf, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
+import { hexNumber64, toNumber } from "../../lib/word64.ts";
+import type { TlbEntry } from "../../machine/riscv64/hart.ts";
+import type { Kernel } from "../kernel.ts";
+import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listFreeFrames } from "./frames.ts";
+import { findEntry, foundLevel, query, visitEntries, visitRange } from "./page-table.ts";
+import type { AddressSpace, Region, Vmo } from "./types.ts";
+
+/** What does not hold, in words; empty when all is well. */
+export function checkInvariants(k: Kernel): string[] {
+  const problems: string[] = [];
+  const { memory } = k.state;
+  if (memory.openFlushes !== 0) problems.push(`INV-3: ${memory.openFlushes} flushes were begun and not finished`);
+  checkFrames(k, problems);
+  const asids = new Map<number, number>();
+  for (const space of memory.spaces.values()) {
+    checkRegions(k, space, problems);
+    checkEntries(k, space, problems);
+    if (space.asidGeneration !== memory.asids.generation) continue;
+    const other = asids.get(space.asid);
+    if (other !== undefined) problems.push(`INV-5: spaces ${other} and ${space.id} both have ASID ${space.asid}`);
+    asids.set(space.asid, space.id);
+  }
+  checkTlbs(k, problems);
+  return problems;
+}
+
+/** Every VMO that something refers to. */
+function collectVmos(k: Kernel): Set<Vmo> {
+  const vmos = new Set<Vmo>();
+  const add = (vmo: Vmo | undefined): void => {
+    if (vmo === undefined || vmos.has(vmo)) return;
+    vmos.add(vmo);
+    if (vmo.source.kind === "vmo") add(vmo.source.vmo);
+  };
+  for (const space of k.state.memory.spaces.values()) for (const region of space.regions) add(region.vmo);
+  return vmos;
+}
+
+/** INV-1, for what address spaces account for; the frames of files that nobody maps are the page cache's own. */
+function checkFrames(k: Kernel, problems: string[]): void {
+  const { memory } = k.state;
+  const { frames } = memory;
+  const uses = new Map<FrameNumber, number>();
+  const use = (frame: FrameNumber): void => void uses.set(frame, (uses.get(frame) ?? 0) + 1);
+  const tables = new Set<FrameNumber>();
+  for (const space of [memory.kernelSpace, ...memory.spaces.values()]) {
+    const own = [space.root];
+    visitEntries(k, space, ({ isLeaf, hi, lo }) => {
+      if (!isLeaf) own.push(k.arch.format.frame(hi, lo));
+    });
+    if (own.length !== space.tablePages) {
+      problems.push(`INV-1: space ${space.id} counts ${space.tablePages} tables and has ${own.length}`);
+    }
+    for (const table of own) {
+      if (tables.has(table)) problems.push(`INV-1: table frame ${table} is in two places`);
+      tables.add(table);
+      use(table);
+    }
+    for (const frame of space.trapframes.values()) use(frame);
+  }
+  for (const vmo of collectVmos(k)) for (const frame of vmo.pages.values()) use(frame);
+  for (const [frame, count] of uses) {
+    if (!isRam(k, frame)) problems.push(`INV-1: frame ${frame} is used and not RAM`);
+    else if (frameShareCount(k, frame) !== count) {
+      problems.push(`INV-1: frame ${frame} (${frameOwner(k, frame)}) has share count ${frameShareCount(k, frame)} and ${count} uses`);
+    }
+  }
+  checkFreeLists(k, uses, problems);
+  let owned = 0;
+  for (const count of frames.shareCounts) if (count > 0) owned += 1;
+  if (owned + frames.freeCount !== frames.frameCount) {
+    problems.push(`INV-1: ${owned} frames in use and ${frames.freeCount} free of ${frames.frameCount}`);
+  }
+}
+
+function checkFreeLists(k: Kernel, uses: ReadonlyMap<FrameNumber, number>, problems: string[]): void {
+  const free = new Set<FrameNumber>();
+  const add = (frame: FrameNumber): void => {
+    if (free.has(frame)) problems.push(`INV-1: frame ${frame} is on the free lists twice`);
+    free.add(frame);
+    if (frameShareCount(k, frame) !== 0 || uses.has(frame)) problems.push(`INV-1: frame ${frame} is free and in use`);
+  };
+  for (const frame of listFreeFrames(k)) add(frame);
+  for (const block of listFreeBlocks(k)) for (let i = 0; i < BLOCK_FRAMES; i++) add((block + i) as FrameNumber);
+  const { freeCount } = k.state.memory.frames;
+  if (free.size !== freeCount) problems.push(`INV-1: ${free.size} frames on the free lists, ${freeCount} counted`);
+}
+
+/** INV-6. */
+function checkRegions(k: Kernel, space: AddressSpace, problems: string[]): void {
+  let previous = 0;
+  for (const { start, end } of space.regions) {
+    const isGood = start >= previous && end > start && start % PAGE_SIZE === 0 && end % PAGE_SIZE === 0;
+    if (!isGood || end > k.arch.layout.userTop) {
+      problems.push(`INV-6: region ${hexNumber64(start)}-${hexNumber64(end)} of space ${space.id} is out of place`);
+    }
+    previous = end;
+  }
+}
+
+/** INV-2. */
+function checkEntries(k: Kernel, space: AddressSpace, problems: string[]): void {
+  const { layout, format } = k.arch;
+  const complain = (address: number, what: string): void => {
+    problems.push(`INV-2: space ${space.id}, page ${hexNumber64(address)}: ${what}`);
+  };
+  let resident = 0;
+  let next = 0;
+  visitRange(k, space, virtAddr(0), layout.userTop, ({ address, level, hi, lo, isLeaf }) => {
+    const view = isLeaf ? format.view(hi, lo, level) : undefined;
+    if (view?.kind !== "leaf") return;
+    resident += (format.levels[level]?.size ?? 0) / PAGE_SIZE;
+    // Both lists are in order of address.
+    let region = space.regions[next];
+    while (region !== undefined && region.end <= address) {
+      next += 1;
+      region = space.regions[next];
+    }
+    if (region === undefined || region.start > address) return complain(address, "mapped outside every region");
+    const { read, write, execute } = region.protection;
+    const { flags } = view;
+    if (!flags.user) complain(address, "not a user page");
+    if ((flags.write && !write) || (flags.execute && !execute) || (flags.read && !read && !write)) {
+      complain(address, "more rights than its region");
+    }
+    checkShown(k, region, address, view.frame, flags.write, complain);
+  });
+  if (resident !== space.residentPages) complain(0, `${space.residentPages} pages counted, ${resident} mapped`);
+  if (query(k, space, layout.trampoline)?.frame !== k.state.memory.trampolineFrame) complain(layout.trampoline, "no trampoline");
+  for (const [slot, frame] of space.trapframes) {
+    const at = virtAddr(layout.trapframe - slot * PAGE_SIZE);
+    if (query(k, space, at)?.frame !== frame) complain(at, `trapframe ${slot} is not mapped`);
+  }
+}
+
+/** The page is the one that the region's VMO has there; a page that someone else holds too is not writable. */
+function checkShown(
+  k: Kernel,
+  region: Region,
+  address: number,
+  frame: FrameNumber,
+  isWritable: boolean,
+  complain: (address: number, what: string) => void,
+): void {
+  const { vmo, sharing } = region;
+  const index = region.vmoOffsetPages + (address - region.start) / PAGE_SIZE;
+  if (frame !== shownFrame(k, vmo, index)) complain(address, `frame ${frame} is not the page that its region shows`);
+  if (!isWritable || sharing === "shared") return;
+  if (vmo.pages.get(index) !== frame) complain(address, "a private page of its source is writable");
+  else if (frameShareCount(k, frame) !== 1) complain(address, "a copy-on-write page is writable");
+}
+
+function shownFrame(k: Kernel, vmo: Vmo, index: number): FrameNumber | undefined {
+  const own = vmo.pages.get(index);
+  if (own !== undefined) return own;
+  switch (vmo.source.kind) {
+    case "physical":
+      return (vmo.source.frame + index) as FrameNumber;
+    case "vmo":
+      return shownFrame(k, vmo.source.vmo, vmo.source.offsetPages + index);
+    case "zero":
+      return k.state.memory.zeroFrame;
+    case "inode":
+      return undefined;
+  }
+}
+
+/** INV-4: every cached translation of a live space is in its page table, with the right that was cached. */
+function checkTlbs(k: Kernel, problems: string[]): void {
+  const { memory } = k.state;
+  const spaces = new Map<number, AddressSpace>([[0, memory.kernelSpace]]);
+  for (const space of memory.spaces.values()) if (space.asidGeneration === memory.asids.generation) spaces.set(space.asid, space);
+  for (const hart of k.machine.harts) {
+    for (const entry of hart.tlbEntries()) {
+      const mode = entry.satp.hi >>> 28;
+      if (mode === 0) continue;
+      const asid = (entry.satp.hi >>> 12) & 0xffff;
+      const space = spaces.get(asid);
+      // Translations of a space that is gone can be reached by nobody: its ASID is not in use.
+      if (space === undefined || !isRootOf(space, entry)) continue;
+      if (!agrees(k, space, entry)) {
+        problems.push(`INV-4: hart ${hart.id} caches ${entry.access} of ${hexNumber64(entry.virtualPage * PAGE_SIZE)} in space ${space.id}`);
+      }
+    }
+  }
+}
+
+function isRootOf(space: AddressSpace, entry: TlbEntry): boolean {
+  return toNumber(entry.satp.hi & 0xfff, entry.satp.lo) === space.root;
+}
+
+function agrees(k: Kernel, space: AddressSpace, entry: TlbEntry): boolean {
+  const address = virtAddr(entry.virtualPage * PAGE_SIZE);
+  const location = findEntry(k, space, address);
+  const view = k.arch.format.view(k.memory.read32(location + 4), k.memory.read32(location), foundLevel);
+  if (view.kind !== "leaf") return false;
+  const size = k.arch.format.levels[foundLevel]?.size ?? PAGE_SIZE;
+  const physical = physAddr(frameAddress(view.frame) + (address - Math.floor(address / size) * size));
+  const { flags } = view;
+  const isAllowed = entry.access === "load" ? flags.read : entry.access === "store" ? flags.write : flags.execute;
+  return isAllowed && frameOf(physical) === entry.physicalPage;
+}

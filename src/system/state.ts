@@ -1,0 +1,78 @@
+// The kernel's state before the first instruction.
+
+import type { FrameNumber } from "../lib/address.ts";
+import { virtAddr } from "../lib/address.ts";
+import type { HartState, KernelConfig, KernelState } from "../kernel/kernel.ts";
+import { createFileState } from "../kernel/fs/state.ts";
+import { emptySpace } from "../kernel/mem/address-space.ts";
+import { createFrameState } from "../kernel/mem/frames.ts";
+import type { MemoryState } from "../kernel/mem/types.ts";
+import { createSchedulerState } from "../kernel/process/create.ts";
+import { createTtyState } from "../kernel/tty/tty.ts";
+
+/** RAM in bytes. */
+export interface RamRange {
+  readonly base: number;
+  readonly size: number;
+}
+
+export function createKernelState(config: KernelConfig, ram: RamRange, harts: number): KernelState {
+  return {
+    config,
+    memory: createMemoryState(ram),
+    processes: new Map(),
+    threads: new Map(),
+    scheduler: createSchedulerState(harts),
+    harts: Array.from(
+      { length: harts },
+      (): HartState => ({ space: undefined, floatOwner: undefined, kernelStack: virtAddr(0) }),
+    ),
+    files: createFileState(),
+    ttys: createTtyState(),
+    counters: {
+      systemCalls: 0,
+      contextSwitches: 0,
+      minorFaults: 0,
+      majorFaults: 0,
+      interrupts: 0,
+      forks: 0,
+      unknownCalls: new Map(),
+    },
+    random: seedRandom(config.randomSeed),
+    nextIds: { vmo: 1, inode: 1, pipe: 1, openFile: 1, mount: 1, asid: 1 },
+    hostname: "vitrine",
+    shutdown: undefined,
+  };
+}
+
+const PAGE = 4096;
+
+function createMemoryState(ram: RamRange): MemoryState {
+  return {
+    frames: createFrameState((ram.base / PAGE) as FrameNumber, ram.size / PAGE),
+    kernelSpace: emptySpace(0),
+    spaces: new Map(),
+    // Set by start-up (arch boot.ts), with the rest of memory.
+    zeroFrame: 0 as FrameNumber,
+    vdsoFrame: 0 as FrameNumber,
+    trampolineFrame: 0 as FrameNumber,
+    committedPages: 0,
+    asids: { generation: 1, next: 1, reserved: new Set() },
+    nextSpace: 1,
+    openFlushes: 0,
+  };
+}
+
+/** Four words for xoshiro128** from one number: splitmix32 (Steele, Lea, Flood 2014), which never gives four zeros in a row. */
+function seedRandom(seed: number): Uint32Array {
+  const words = new Uint32Array(4);
+  let state = (seed ^ Math.floor(seed / 0x1_0000_0000)) >>> 0;
+  for (let i = 0; i < words.length; i++) {
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = state;
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+    words[i] = mixed ^ (mixed >>> 16);
+  }
+  return words;
+}
