@@ -10,7 +10,7 @@ import { createRandom, type Random } from "./random.ts";
 export const GROUPS = ["I", "M", "A", "F", "D", "C", "Zba", "Zbb", "Zbs"] as const;
 export type Group = (typeof GROUPS)[number];
 
-export const ITEMS_PER_BLOCK = 24;
+const ITEMS_PER_BLOCK = 24;
 
 /** Bytes that a load or store of a mnemonic touches. */
 const ACCESS_SIZES: Partial<Record<Mnemonic, number>> = {
@@ -37,6 +37,15 @@ const DYNAMIC = 7;
 /** Makes the program of a seed. */
 export function generateProgram(group: Group, seed: number, blockCount: number): Program {
   return new Generator(group, createRandom(seed)).program(blockCount);
+}
+
+/** How many instructions of its group a program holds; 16-bit ones for "C". */
+export function countOfGroup(group: Group, { blocks }: Program): number {
+  const codes = blocks.flatMap((block) => block.items.flat());
+  return codes.filter(({ bits, size }) => {
+    if (group === "C" || size === 2) return group === "C" && size === 2;
+    return INSTRUCTIONS[decode(bits)?.id ?? -1]?.extension === group;
+  }).length;
 }
 
 class Generator {
