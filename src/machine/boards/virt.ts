@@ -85,6 +85,7 @@ export function populateVirtBoard(machine: Machine, options: Omit<VirtBoardOptio
     base: VIRT.uart,
     services,
     interrupt: line(VIRT.uartIrq),
+    interruptOnce: () => plic.pulse(VIRT.uartIrq),
     transmit: options.consoleOutput ?? (() => {}),
   });
   const devices = [

@@ -39,6 +39,22 @@ test("claim takes the highest priority, then the lowest number; complete reopens
   assert.deepEqual([...machine.interrupts], ["0.9"]);
 });
 
+test("an edge interrupts once; one that comes in service, once more", () => {
+  const { machine, plic } = createPlicMachine();
+  store(plic, 4 * 7, 1);
+  store(plic, enable(supervisor, 7), 1 << 7);
+  plic.pulse(7);
+  plic.pulse(7);
+  assert.equal(load(plic, claim(supervisor)), 7);
+  plic.pulse(7);
+  plic.pulse(7);
+  assert.deepEqual([...machine.interrupts], []);
+  store(plic, claim(supervisor), 7);
+  assert.equal(load(plic, claim(supervisor)), 7);
+  store(plic, claim(supervisor), 7);
+  assert.equal(load(plic, claim(supervisor)), 0);
+});
+
 test("the threshold masks the interrupt, not the claim", () => {
   const { machine, plic } = createPlicMachine();
   store(plic, 4 * 5, 3);
@@ -66,6 +82,7 @@ test("priorities and thresholds keep three bits; source 0 and narrow accesses do
 /** The specification as sets, one interrupt at a time. */
 class Model {
   readonly level = new Set<number>();
+  readonly edge = new Set<number>();
   readonly pending = new Set<number>();
   readonly claimed = new Set<number>();
   readonly enabled = new Set<string>();
@@ -73,7 +90,11 @@ class Model {
   readonly threshold = new Map<number, number>();
 
   forward(): void {
-    for (const source of this.level) if (!this.claimed.has(source)) this.pending.add(source);
+    for (const source of [...this.level, ...this.edge]) {
+      if (this.claimed.has(source)) continue;
+      this.pending.add(source);
+      this.edge.delete(source);
+    }
   }
   candidates(context: number): number[] {
     const priority = (source: number) => this.priority.get(source) ?? 0;
@@ -104,6 +125,7 @@ test("any sequence of operations agrees with a model made of sets", () => {
   const small = fc.integer({ min: 0, max: 7 });
   const step = fc.oneof(
     fc.record({ kind: fc.constant("level" as const), source, value: fc.boolean() }),
+    fc.record({ kind: fc.constant("pulse" as const), source }),
     fc.record({ kind: fc.constant("priority" as const), source, value: small }),
     fc.record({ kind: fc.constant("threshold" as const), context, value: small }),
     fc.record({ kind: fc.constant("enable" as const), context, source, value: fc.boolean() }),
@@ -120,6 +142,11 @@ test("any sequence of operations agrees with a model made of sets", () => {
             plic.setLevel(operation.source, operation.value);
             if (operation.value) model.level.add(operation.source);
             else model.level.delete(operation.source);
+            model.forward();
+            break;
+          case "pulse":
+            plic.pulse(operation.source);
+            model.edge.add(operation.source);
             model.forward();
             break;
           case "priority":

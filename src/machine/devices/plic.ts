@@ -6,7 +6,8 @@
  *                       └────────── complete ───────────────┘
  *
  * RISC-V PLIC specification 1.0.0. A context is one interrupt target: 2 * hart is machine mode, 2 * hart + 1 supervisor
- * mode. Source 0 does not exist. All sources are level-triggered.
+ * mode. Source 0 does not exist. A source may be a level, edges or both: an edge that comes while the gateway is closed
+ * is remembered, once, until it opens.
  */
 import type { Device, DeviceServices } from "../bus.ts";
 import { createWordDevice } from "./registers.ts";
@@ -26,6 +27,8 @@ export interface PlicState {
   readonly priority: number[];
   /** Bit sets over sources, 32 to a word. */
   readonly level: number[];
+  /** Edges not yet forwarded. */
+  readonly edge: number[];
   readonly pending: number[];
   /** Claimed and not completed: the gateway forwards nothing more. */
   readonly claimed: number[];
@@ -38,6 +41,8 @@ export interface Plic extends Device {
   readonly state: PlicState;
   /** Drives the wire of a source. */
   setLevel(source: number, level: boolean): void;
+  /** An edge on the wire of a source: one interrupt, now or when the one in service completes. */
+  pulse(source: number): void;
 }
 
 export interface PlicOptions {
@@ -51,6 +56,7 @@ export function createPlic({ base, harts, services }: PlicOptions): Plic {
   const state: PlicState = {
     priority: Array(plicSources + 1).fill(0),
     level: Array(words).fill(0),
+    edge: Array(words).fill(0),
     pending: Array(words).fill(0),
     claimed: Array(words).fill(0),
     enabled: Array(contexts * words).fill(0),
@@ -87,7 +93,10 @@ export function createPlic({ base, harts, services }: PlicOptions): Plic {
   /** The gateways: an asserted source that is neither pending nor claimed becomes pending, and stays so until claimed. */
   const forward = (): void => {
     for (let word = 0; word < words; word++) {
-      state.pending[word] = (state.pending[word] ?? 0) | ((state.level[word] ?? 0) & ~(state.claimed[word] ?? 0));
+      const open = ~(state.claimed[word] ?? 0);
+      const requests = (state.level[word] ?? 0) | (state.edge[word] ?? 0);
+      state.pending[word] = (state.pending[word] ?? 0) | (requests & open);
+      state.edge[word] = (state.edge[word] ?? 0) & ~open;
     }
     updateOutputs();
   };
@@ -166,6 +175,10 @@ export function createPlic({ base, harts, services }: PlicOptions): Plic {
     setLevel(source: number, level: boolean): void {
       assignBit(state.level, source, level);
       if (level) forward();
+    },
+    pulse(source: number): void {
+      assignBit(state.edge, source, true);
+      forward();
     },
   };
 }

@@ -18,6 +18,9 @@
  * line: at most one FIFO of bytes in the time that they take at the programmed divisor. So nothing from the host is ever
  * lost, and pasted text does not swamp the guest's line buffer. The line counts as silent once it has delivered, so a
  * FIFO below its trigger level raises the time-out interrupt without a wait.
+ *
+ * The interrupt of an empty THR is an edge, all others are levels. A driver that takes it without reading IIR (older xv6
+ * does) would be interrupted for ever by a level; register for register the chip is the same.
  */
 import type { AccessSize, BusWord, Device, DeviceServices } from "../bus.ts";
 import type { InterruptLine } from "./registers.ts";
@@ -61,6 +64,8 @@ export interface UartState {
   overrun: boolean;
   /** THR has become empty since the guest last asked or wrote. */
   transmitEmptyPending: boolean;
+  /** Whether that is still to be signalled when it becomes the highest cause. */
+  transmitEmptyEdge: boolean;
   /** MSR as last seen, without deltas, and the deltas since it was read. */
   modem: number;
   modemDeltas: number;
@@ -83,11 +88,13 @@ export interface UartOptions {
   readonly base: number;
   readonly services: DeviceServices;
   readonly interrupt: InterruptLine;
+  /** An edge on the same wire. */
+  readonly interruptOnce: () => void;
   /** Takes each byte that the guest sends. */
   readonly transmit: (byte: number) => void;
 }
 
-export function createUart({ base, services, interrupt, transmit }: UartOptions): Uart {
+export function createUart({ base, services, interrupt, interruptOnce, transmit }: UartOptions): Uart {
   const name = "uart";
   const connected = MSR.carrier | MSR.dsr | MSR.cts;
   const state: UartState = {
@@ -100,6 +107,7 @@ export function createUart({ base, services, interrupt, transmit }: UartOptions)
     receive: [],
     overrun: false,
     transmitEmptyPending: false,
+    transmitEmptyEdge: true,
     modem: connected,
     modemDeltas: 0,
     input: new Uint8Array(0),
@@ -122,7 +130,13 @@ export function createUart({ base, services, interrupt, transmit }: UartOptions)
     if ((state.ier & IER.modemStatus) !== 0 && state.modemDeltas !== 0) return IIR.modemStatus;
     return IIR.none;
   };
-  const updateInterrupt = (): void => interrupt(interruptId() !== IIR.none);
+  /** Drives the wire, after a register access that may have sent a byte or cleared a cause above that of an empty THR. */
+  const updateInterrupt = (): void => {
+    const id = interruptId();
+    interrupt(id !== IIR.none && id !== IIR.transmitEmpty);
+    if (id === IIR.transmitEmpty && state.transmitEmptyEdge) interruptOnce();
+    state.transmitEmptyEdge = id !== IIR.transmitEmpty;
+  };
 
   /** Moves host input onto the line and into the FIFO, or asks to be called when the line is free. */
   const receiveFromHost = (nowNs: number): void => {
@@ -159,6 +173,7 @@ export function createUart({ base, services, interrupt, transmit }: UartOptions)
     else if (state.receive.length < capacity()) state.receive.push(byte);
     else state.overrun = true;
     state.transmitEmptyPending = true;
+    state.transmitEmptyEdge = true;
   };
 
   const readInterruptId = (): number => {

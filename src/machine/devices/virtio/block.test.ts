@@ -326,7 +326,14 @@ test("broken indirect tables need a reset", () => {
 test("overlapping buffers cannot ask for endless work", () => {
   const { request } = createDriver();
   const huge: Descriptor = { address: ram, length: 1 << 20, flags: 0 };
-  assert.equal(request(OUT, 0, Array.from({ length: 6 }, () => huge)).status, 1);
+  assert.equal(
+    request(
+      OUT,
+      0,
+      Array.from({ length: 6 }, () => huge),
+    ).status,
+    1,
+  );
 });
 
 test("a request in flight survives a snapshot", () => {

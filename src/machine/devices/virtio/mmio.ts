@@ -41,7 +41,8 @@ export const STATUS = {
 
 const magic = 0x74726976;
 const version = 2;
-const vendor = 0x4e545256;
+/** "QEMU": some drivers, xv6's among them, take no other vendor. */
+const vendor = 0x554d4551;
 const configOffset = 0x100;
 const interruptUsedBuffer = 1;
 const interruptConfigChange = 2;
