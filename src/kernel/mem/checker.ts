@@ -7,7 +7,7 @@
 // INV-5  no two live spaces of the current generation have one ASID
 // INV-6  regions are sorted, page-aligned, and do not overlap
 
-import { frameAddress, frameOf, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
+import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
 import { hexNumber64, toNumber } from "../../lib/word64.ts";
 import type { TlbEntry } from "../../machine/riscv64/hart.ts";
 import type { Kernel } from "../kernel.ts";
@@ -189,7 +189,7 @@ function checkTlbs(k: Kernel, problems: string[]): void {
       // Translations of a space that is gone can be reached by nobody: its ASID is not in use.
       if (space === undefined || !isRootOf(space, entry)) continue;
       if (!agrees(k, space, entry)) {
-        problems.push(`INV-4: hart ${hart.id} caches ${entry.access} of ${hexNumber64(entry.virtualPage * PAGE_SIZE)} in space ${space.id}`);
+        problems.push(`INV-4: hart ${hart.id} caches ${entry.access} of ${hexNumber64(entry.virtualPage)} in space ${space.id}`);
       }
     }
   }
@@ -200,7 +200,7 @@ function isRootOf(space: AddressSpace, entry: TlbEntry): boolean {
 }
 
 function agrees(k: Kernel, space: AddressSpace, entry: TlbEntry): boolean {
-  const address = virtAddr(entry.virtualPage * PAGE_SIZE);
+  const address = virtAddr(entry.virtualPage);
   const location = findEntry(k, space, address);
   const view = k.arch.format.view(k.memory.read32(location + 4), k.memory.read32(location), foundLevel);
   if (view.kind !== "leaf") return false;
@@ -208,5 +208,5 @@ function agrees(k: Kernel, space: AddressSpace, entry: TlbEntry): boolean {
   const physical = physAddr(frameAddress(view.frame) + (address - Math.floor(address / size) * size));
   const { flags } = view;
   const isAllowed = entry.access === "load" ? flags.read : entry.access === "store" ? flags.write : flags.execute;
-  return isAllowed && frameOf(physical) === entry.physicalPage;
+  return isAllowed && physical === entry.physicalPage;
 }
