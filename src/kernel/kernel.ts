@@ -49,6 +49,9 @@ export interface KernelState {
   /** Next id of each kind that needs one. */
   readonly nextIds: { vmo: number; inode: number; pipe: number; openFile: number; mount: number; asid: number };
   hostname: string;
+  domainname: string;
+  /** How far clock_settime has moved CLOCK_REALTIME. */
+  readonly clockOffset: { seconds: number; nanoseconds: number };
   /** Set once: the machine is to stop. `status` is the exit status of the whole run. */
   shutdown: { kind: "power-off" | "reboot" | "halt"; status: number } | undefined;
 }

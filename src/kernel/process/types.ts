@@ -19,8 +19,10 @@ export interface Process {
   session: number;
   /** The session's terminal, as an index into the kernel's ttys. */
   controllingTty: number | undefined;
-  /** Tids, oldest first. */
+  /** Tids, oldest first. Empty for the kernel's reaper, which runs no program. */
   readonly threads: number[];
+  /** Pids of its children, zombies included, oldest first. */
+  readonly children: number[];
   space: AddressSpace;
   files: FileTable;
   fs: FsContext;
@@ -31,6 +33,8 @@ export interface Process {
   readonly pendingSignals: SignalInfo[];
   readonly limits: ResourceLimit[];
   state: ProcessState;
+  /** Set by exit_group or a fatal signal: every thread ends at its next step in the kernel, and this becomes the exit status. */
+  groupExit: WaitStatus | undefined;
   /** Signal that the parent gets at exit (SIGCHLD after fork, 0 after some clones). */
   exitSignal: number;
   /** True from execve on: setpgid by the parent is refused with EACCES. */
@@ -52,10 +56,38 @@ export interface Process {
   childrenUsage: Usage;
   /** ITIMER_REAL and alarm: next expiry (virtual ns) and period. */
   realTimer: { expiresNs: number; intervalNs: number } | undefined;
+  /** ITIMER_VIRTUAL and ITIMER_PROF: what is left of user (and system) time, and the period. Both count the same virtual time. */
+  virtualTimer: CpuTimer | undefined;
+  profilingTimer: CpuTimer | undefined;
+  /** timer_create's timers by id. */
+  readonly timers: Map<number, PosixTimer>;
   dumpable: boolean;
   parentDeathSignal: number;
   nice: number;
   childSubreaper: boolean;
+  noNewPrivileges: boolean;
+  personality: number;
+}
+
+export interface CpuTimer {
+  remainingNs: number;
+  intervalNs: number;
+}
+
+/** A timer of timer_create. */
+export interface PosixTimer {
+  readonly id: number;
+  readonly clock: number;
+  /** SIGEV_SIGNAL, SIGEV_NONE or SIGEV_THREAD_ID, and whom it tells. */
+  readonly notify: number;
+  readonly signal: number;
+  readonly tid: number;
+  readonly valueLo: number;
+  readonly valueHi: number;
+  /** Next expiry in virtual nanoseconds; undefined when disarmed. */
+  expiresNs: number | undefined;
+  intervalNs: number;
+  overrun: number;
 }
 
 export type ProcessState =
@@ -69,7 +101,8 @@ export type ProcessState =
 export type WaitStatus = { kind: "exited"; code: number } | { kind: "signaled"; signal: number; coreDumped: boolean };
 
 export interface Thread {
-  readonly tid: number;
+  /** Changes once at most: the thread that calls execve becomes its process's leader. */
+  tid: number;
   readonly process: Process;
   state: ThreadState;
   /** Physical address of the trapframe page, and where every address space of the thread maps it. */
@@ -87,6 +120,8 @@ export interface Thread {
   restart: RestartData | undefined;
   /** The system call under way, between its first entry and its completion. */
   currentCall: { number: number; args: Int32Array } | undefined;
+  /** Ended by another thread's execve; it leaves at its next step in the kernel. */
+  killed: boolean;
   clearChildTid: number;
   robustList: { head: number; length: number };
   /** Hart that last ran it. */
@@ -94,8 +129,10 @@ export interface Thread {
   /** Allowed harts as a bit mask. */
   affinity: number;
   usage: Usage;
-  /** Virtual time at which it last came onto a hart. */
+  /** Virtual time up to which its use of a hart has been charged. */
   scheduledAtNs: number;
+  /** Virtual time at which it gives way to others that could run. */
+  sliceEndNs: number;
   name: string;
 }
 
@@ -116,9 +153,21 @@ export interface RestartData {
   reason?: "woken" | "deadline" | "signal";
   /** Pid of a vfork child that must exec or exit first. */
   vforkChild?: number;
+  /** Only SIGKILL interrupts the wait, and the call is never begun anew: a vfork parent. */
+  uninterruptible?: boolean;
   /** Set by a futex waker. */
   futexWoken?: boolean;
-  futexKey?: string;
+  /** Bit set that a futex waiter waits for. */
+  futexBits?: number;
+  /** A handler ends the call with EINTR even with SA_RESTART: a wait with a timeout. */
+  neverRestart?: boolean;
+  /** Wait key of the FIFO end that this thread is opening, and how often the other end had been opened when it began. */
+  fifoOpening?: string;
+  fifoPartnerOpens?: number;
+  /** Bytes that a timed terminal read had seen when its timer last began. */
+  ttySeen?: number;
+  /** Process that holds the record lock which this one waits for. */
+  lockHolder?: number;
 }
 
 export interface SignalSet {
@@ -152,6 +201,8 @@ export interface SignalInfo {
   /** Value of sigqueue: 64 bits as (lo, hi). */
   readonly valueLo?: number;
   readonly valueHi?: number;
+  /** Id of the timer that sent it. */
+  readonly timer?: number;
 }
 
 export interface Credentials {
@@ -196,11 +247,24 @@ export interface SchedulerState {
   readonly runQueue: number[];
   /** Tid that each hart runs, or undefined when idle. */
   readonly current: (number | undefined)[];
+  /** Tid that each hart ran last, to know a context switch from a return. */
+  readonly previous: (number | undefined)[];
+  /** What each hart's timer is armed for. */
+  readonly armed: (number | undefined)[];
   /** Tids by what they wait for, in the order in which they began. */
   readonly waiters: Map<WaitKey, number[]>;
   /** Deadlines of blocked threads. */
   readonly sleepers: Map<number, number>;
+  /** Expiries that belong to no blocked thread, by what expires: "real:PID", "timer:PID:ID". */
+  readonly alarms: Map<string, number>;
+  /** A lower bound of all deadlines, exact unless `earliestIsStale`; Infinity when there is none. */
+  earliestNs: number;
+  earliestIsStale: boolean;
+  /** Hart that entered the kernel last: the one in whose name kernel code runs, which is atomic with respect to all harts. */
+  kernelHart: number;
   nextPid: number;
   /** Load averages (1, 5, 15 minutes). */
   readonly load: [number, number, number];
+  /** The process whose end is the end of the run. */
+  mainPid: number | undefined;
 }

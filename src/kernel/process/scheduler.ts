@@ -1,0 +1,209 @@
+// The scheduler: who runs next on a hart, for how long, and the way out of the kernel.
+//
+//   leaveKernel(hart):   current thread ──settle──> goes on ──────────────────────────> resumeUser
+//                              │ blocked, stopped, ended, or its slice is over
+//                              v
+//                        next in the run queue (first come, first served, within its affinity) ──> settle …
+//                              │ nobody
+//                              v
+//                        resumeIdle (wfi until the timer, a device or another hart calls)
+//
+// Virtual time alone decides: a slice is a number of retired instructions, so the same run switches at the same instructions.
+// A thread that was blocked in a call runs that call's handler again here, before it returns to user mode.
+
+import { now, type Kernel } from "../kernel.ts";
+import { rerunCall } from "../syscall/dispatch.ts";
+import { earliestDeadline, unblock } from "../wait.ts";
+import { chargeCpuTimers, fireAlarm } from "./alarms.ts";
+import { deliverSignals } from "./deliver.ts";
+import { exitThread } from "./exit.ts";
+import { isDying } from "./signals.ts";
+import type { Thread } from "./types.ts";
+
+/** How long a thread runs while others could: 4 ms, that is 4 million instructions. */
+export const TIME_SLICE_NS = 4_000_000;
+
+/** Leaves the kernel on `hart`: into the thread that is to run, or into the idle loop. */
+export function leaveKernel(k: Kernel, hart: number): void {
+  for (;;) {
+    if (k.state.shutdown !== undefined) k.machine.requestStop();
+    const thread = k.state.shutdown === undefined ? (currentThread(k, hart) ?? takeNext(k, hart)) : undefined;
+    if (thread === undefined) {
+      switchTo(k, hart, undefined);
+      armTimer(k, hart, undefined);
+      k.arch.resumeIdle(k, hart);
+      return;
+    }
+    if (settle(k, hart, thread)) {
+      switchTo(k, hart, thread);
+      armTimer(k, hart, thread);
+      wakeIdleHarts(k, hart);
+      k.arch.resumeUser(k, hart, thread);
+      return;
+    }
+    k.state.scheduler.current[hart] = undefined;
+  }
+}
+
+/** The thread that is on `hart`, as long as it is running. */
+export function currentThread(k: Kernel, hart: number): Thread | undefined {
+  const tid = k.state.scheduler.current[hart];
+  const thread = tid === undefined ? undefined : k.state.threads.get(tid);
+  return thread?.state.kind === "running" ? thread : undefined;
+}
+
+/** Charges the time since the thread last came out of the kernel. Called on every entry. */
+export function chargeUserTime(k: Kernel, thread: Thread): void {
+  const time = now(k);
+  const spent = time - thread.scheduledAtNs;
+  thread.scheduledAtNs = time;
+  if (spent <= 0) return;
+  thread.usage.userNs += spent;
+  const { process } = thread;
+  if (process.virtualTimer !== undefined || process.profilingTimer !== undefined) chargeCpuTimers(k, process, spent);
+}
+
+/** Wakes sleepers and fires alarms whose time has come, in the order of their deadlines. */
+export function expireDeadlines(k: Kernel): void {
+  const { scheduler } = k.state;
+  const time = now(k);
+  for (let at = earliestDeadline(k); at !== undefined && at <= time; at = earliestDeadline(k)) {
+    for (const [key, due] of [...scheduler.alarms]) if (due === at) fireAlarm(k, key);
+    for (const [tid, due] of [...scheduler.sleepers]) {
+      const thread = k.state.threads.get(tid);
+      if (due === at && thread !== undefined) unblock(k, thread);
+    }
+  }
+}
+
+/** Gives the rest of the thread's slice away (sched_yield): it goes behind all others that could run. */
+export function endSlice(k: Kernel, thread: Thread): void {
+  thread.sliceEndNs = now(k);
+}
+
+/**
+ * Brings a thread that is on a hart to where it can return to user mode: ends, stops or preempts it, finishes its call, delivers
+ * its signals. False when it may not go on now.
+ */
+function settle(k: Kernel, hart: number, thread: Thread): boolean {
+  const { process } = thread;
+  for (;;) {
+    if (process.groupExit !== undefined || thread.killed) {
+      exitThread(k, thread, process.groupExit ?? { kind: "exited", code: 0 });
+      return false;
+    }
+    if (process.state.kind === "stopped" && !isDying(thread)) {
+      thread.state = { kind: "stopped" };
+      return false;
+    }
+    if (mustGiveWay(k, hart, thread)) {
+      thread.usage.involuntarySwitches += 1;
+      thread.state = { kind: "runnable" };
+      k.state.scheduler.runQueue.push(thread.tid);
+      return false;
+    }
+    if (thread.currentCall !== undefined && !rerunCall(k, hart, thread)) return false;
+    // The call may have ended the thread, and signals may stop it, end it, or want its call run again.
+    if (thread.state.kind !== "running") return false;
+    if (
+      thread.pendingSignals.length === 0 &&
+      process.pendingSignals.length === 0 &&
+      thread.savedSignalMask === undefined
+    ) {
+      if (process.groupExit === undefined && thread.currentCall === undefined) return true;
+      continue;
+    }
+    const delivery = deliverSignals(k, thread);
+    if (delivery === "resume" && thread.currentCall === undefined) return true;
+    if (delivery === "gone") return false;
+  }
+}
+
+/** The slice is over and someone else could run here, or the thread may not run here any more. */
+function mustGiveWay(k: Kernel, hart: number, thread: Thread): boolean {
+  if (((thread.affinity >>> hart) & 1) === 0) return true;
+  const { runQueue } = k.state.scheduler;
+  if (runQueue.length === 0 || now(k) < thread.sliceEndNs) return false;
+  return runQueue.some((tid) => mayRun(k, tid, hart));
+}
+
+function mayRun(k: Kernel, tid: number, hart: number): boolean {
+  return (((k.state.threads.get(tid)?.affinity ?? 0) >>> hart) & 1) === 1;
+}
+
+/** Takes the first thread off the run queue that may run on `hart`. Threads of stopped processes become stopped here. */
+function takeNext(k: Kernel, hart: number): Thread | undefined {
+  const { runQueue, current } = k.state.scheduler;
+  for (let i = 0; i < runQueue.length;) {
+    const tid = runQueue[i] ?? 0;
+    const thread = k.state.threads.get(tid);
+    if (thread !== undefined && ((thread.affinity >>> hart) & 1) === 0) {
+      i += 1;
+      continue;
+    }
+    runQueue.splice(i, 1);
+    if (thread === undefined) continue;
+    thread.state = { kind: "running", hart };
+    thread.lastHart = hart;
+    thread.scheduledAtNs = now(k);
+    thread.sliceEndNs = thread.scheduledAtNs + TIME_SLICE_NS;
+    current[hart] = tid;
+    return thread;
+  }
+  return undefined;
+}
+
+function switchTo(k: Kernel, hart: number, thread: Thread | undefined): void {
+  const { previous } = k.state.scheduler;
+  const before = previous[hart];
+  if (before === thread?.tid) return;
+  previous[hart] = thread?.tid;
+  k.state.counters.contextSwitches += 1;
+  k.probes.contextSwitch?.(hart, before === undefined ? undefined : k.state.threads.get(before), thread);
+}
+
+/** The hart's timer: the next deadline, and the end of the slice when someone else could run. */
+function armTimer(k: Kernel, hart: number, thread: Thread | undefined): void {
+  const { scheduler } = k.state;
+  let at = earliestDeadline(k);
+  if (thread !== undefined) {
+    if (scheduler.runQueue.length > 0) {
+      // A thread that ran alone past its slice gets a new one from now.
+      if (thread.sliceEndNs <= now(k)) thread.sliceEndNs = now(k) + TIME_SLICE_NS;
+      at = Math.min(at ?? Infinity, thread.sliceEndNs);
+    }
+    const { virtualTimer, profilingTimer } = thread.process;
+    for (const timer of [virtualTimer, profilingTimer]) {
+      if (timer !== undefined) at = Math.min(at ?? Infinity, now(k) + timer.remainingNs);
+    }
+  }
+  if (scheduler.armed[hart] === at) return;
+  scheduler.armed[hart] = at;
+  k.arch.setTimer(k, hart, at);
+}
+
+/** Harts that idle while threads wait for one take them; a thread that may not run here goes to a hart where it may. */
+function wakeIdleHarts(k: Kernel, hart: number): void {
+  const harts = k.machine.harts.length;
+  if (harts === 1) return;
+  const { runQueue, current } = k.state.scheduler;
+  const called = new Set<number>([hart]);
+  for (const tid of runQueue) {
+    if (called.size === harts) return;
+    const idle = findHart(
+      harts,
+      (other) => !called.has(other) && current[other] === undefined && mayRun(k, tid, other),
+    );
+    const target =
+      idle ??
+      (mayRun(k, tid, hart) ? undefined : findHart(harts, (other) => !called.has(other) && mayRun(k, tid, other)));
+    if (target === undefined) continue;
+    called.add(target);
+    k.arch.sendInterprocessorInterrupt(k, target);
+  }
+}
+
+function findHart(harts: number, accepts: (hart: number) => boolean): number | undefined {
+  for (let hart = 0; hart < harts; hart++) if (accepts(hart)) return hart;
+  return undefined;
+}
