@@ -17,6 +17,7 @@ import { expandCompressed } from "../../isa/riscv64/compressed.ts";
 import { decodeInto, newDecoded, type Decoded } from "../../isa/riscv64/decode.ts";
 import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
+import { ROUNDINGS } from "./emitter.ts";
 import { CELL, CODE_FRAME_SIZE, codeFrame, RECORD, RECORD_SIZE, type Layout } from "./layout.ts";
 import { PAIRS, type Pair } from "./pairs.ts";
 import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer } from "./shapes.ts";
@@ -24,6 +25,9 @@ import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer
 const SLOTS = 2048;
 /** How many instructions are decoded at once, at most; a jump that is always taken ends it too. */
 const DECODE_AHEAD = 32;
+
+/** The value of `rm` that means frm. Under 0 and under this one, code for "nearest" is used, if frm is RNE. */
+const DYNAMIC_ROUNDING = 7;
 
 /** Which of an instruction's register fields name floating-point registers. */
 interface FieldKinds {
@@ -158,9 +162,9 @@ export class CodeCache {
     const { decoded } = this;
     const { operands } = row.format;
     const rounds = operands.some((operand) => operand === "rm" || operand === "rmExact");
-    // Rounding modes: 0 RNE, 1 RTZ, 7 dynamic; the exact tier does the rest.
-    if (rounds && decoded.rm !== 0 && decoded.rm !== 7) {
-      return (decoded.rm === 1 && findOp(row.id, size, undefined, transfer, "zero")) || OP.slow;
+    if (rounds && decoded.rm !== 0 && decoded.rm !== DYNAMIC_ROUNDING) {
+      const rounding = ROUNDINGS[decoded.rm];
+      return (rounding !== undefined && findOp(row.id, size, undefined, transfer, rounding)) || OP.slow;
     }
     for (const zero of ZEROS) {
       if (!isZero(row, decoded, zero)) continue;
@@ -176,14 +180,11 @@ export class CodeCache {
     const secondOp = baseOp(this.opAt(second));
     const candidates = pairsByOps.get(firstOp * 65536 + secondOp);
     if (candidates === undefined) return;
+    // A pair that forwards needs its operand to be the first's result; one that does not is right for any operands.
     const rd = this.halves[(first + RECORD.rd) >> 1] ?? 0;
-    if (rd === CELL.sink) return;
-    const isRs1 = this.halves[(second + RECORD.rs1) >> 1] === rd;
-    const isRs2 = this.halves[(second + RECORD.rs2) >> 1] === rd;
     for (const { pair, op } of candidates) {
-      const wanted = pair.forwarding;
-      const fits =
-        wanted === "none" ? true : wanted === "rs1" ? isRs1 && (!isRs2 || !usesRs2(pair.second)) : wanted === "rs2" ? isRs2 && !isRs1 : isRs1 && isRs2;
+      const field = pair.forwarding === "rs1" ? RECORD.rs1 : RECORD.rs2;
+      const fits = pair.forwarding === "none" || (rd !== CELL.sink && this.halves[(second + field) >> 1] === rd);
       if (fits) {
         this.halves[first >> 1] = op;
         return;
@@ -244,11 +245,6 @@ function transferOf(row: Instruction, slot: number, imm: number): Transfer {
   return imm > 0 ? "forward" : "backward";
 }
 
-const usesRs2 = (shape: Shape): boolean => {
-  const row = INSTRUCTIONS.find((each) => each.mnemonic === shape.mnemonic);
-  return row !== undefined && (row.format.operands as readonly string[]).includes("rs2") && shape.zero !== "rs2";
-};
-
 const opOfShape = (shape: Shape): number => OP.first + SHAPES.indexOf(shape);
 
 interface Candidate {
@@ -262,6 +258,8 @@ PAIRS.forEach((pair, index) => {
   const key = opOfShape(pair.first) * 65536 + opOfShape(pair.second);
   const list = pairsByOps.get(key) ?? [];
   list.push({ pair, op: FIRST_PAIR + index });
+  // Those that forward are tried first.
+  list.sort((a, b) => Number(a.pair.forwarding === "none") - Number(b.pair.forwarding === "none"));
   pairsByOps.set(key, list);
 });
 

@@ -13,11 +13,12 @@ import type { F32, F64, I32, I64 } from "../../wasm/values.ts";
 import type { Emitter } from "../emitter.ts";
 
 /**
- * The rounding mode that the code being emitted may rely on. Code for "nearest" is used when the instruction says RNE, or
- * says DYN and frm is RNE (the emitter has checked that before the semantics run); code for "zero" when it says RTZ.
- * Everything else goes to the exact tier by itself.
+ * The rounding modes that emitted code may rely on, in the order of their numbers in `rm` and `frm`: RNE, RTZ, RDN, RUP, RMM.
+ * Code for "nearest" is used when the instruction says RNE, or says DYN and frm is RNE (that has been checked before the
+ * semantics run); the others when it says so itself. Everything else goes to the exact tier.
  */
-export type EmittedRounding = "nearest" | "zero";
+export const ROUNDINGS = ["nearest", "zero", "down", "up", "away"] as const;
+export type EmittedRounding = (typeof ROUNDINGS)[number];
 
 export interface RiscvEmitter extends Emitter {
   /** Integer operands; x0 reads as 0. `…Word` is the low 32 bits, and costs less than wrapping. */

@@ -9,7 +9,7 @@
  * And some operations are pairs: two adjacent instructions executed as one.
  */
 import { INSTRUCTIONS, type Mnemonic } from "../../isa/riscv64/instructions.ts";
-import type { EmittedRounding } from "./emitter.ts";
+import { type EmittedRounding, ROUNDINGS } from "./emitter.ts";
 
 /** Operands known to be zero: `rs1`, `rs2` or `rd` is x0, `imm` is 0. */
 export type KnownZero = "rs1" | "rs2" | "rd" | "imm";
@@ -74,7 +74,8 @@ const specialised: Partial<Record<Mnemonic, readonly KnownZero[]>> = {
   sd: ["rs2"],
 };
 
-const roundsToZero: ReadonlySet<Mnemonic> = new Set(
+/** Conversions to integers, which have a shape for each rounding mode: casts, floor, ceil and round are made of them. */
+const roundsEveryWay: ReadonlySet<Mnemonic> = new Set(
   (["fcvt.w", "fcvt.wu", "fcvt.l", "fcvt.lu"] as const).flatMap((name) => [`${name}.s`, `${name}.d`] as const),
 );
 
@@ -107,22 +108,30 @@ export const SHAPES: readonly Shape[] = INSTRUCTIONS.filter((row) => !isSystem(r
     ...(specialised[mnemonic] ?? []).map((zero) => ({ size: 4, zero, rounding: "nearest" }) as const),
     ...(compressed[mnemonic] ?? []).map((zero) => ({ size: 2, zero, rounding: "nearest" }) as const),
   ];
-  if (roundsToZero.has(mnemonic)) forms.push({ size: 4, zero: undefined, rounding: "zero" });
+  if (roundsEveryWay.has(mnemonic)) {
+    forms.push(...ROUNDINGS.slice(1).map((rounding) => ({ size: 4, zero: undefined, rounding }) as const));
+  }
   return transfersOf(mnemonic, row.formatName).flatMap((transfer) => forms.map((form) => ({ mnemonic, transfer, ...form })));
 });
 
+/** The name that pairs.ts uses. */
+export function shapeName({ mnemonic, size, zero, transfer, rounding }: Shape): string {
+  const target = { none: "", forward: "@f", backward: "@b", far: "@x" }[transfer];
+  return mnemonic + (size === 2 ? ".c" : "") + (zero === undefined ? "" : `/${zero}`) + target + (rounding === "zero" ? "/rtz" : "");
+}
+
 /** A number for what distinguishes the shapes of an instruction, for looking them up. */
-function shapeKey(id: number, size: number, zero: KnownZero | undefined, transfer: Transfer, zeroRounding: boolean): number {
+function shapeKey(id: number, size: number, zero: KnownZero | undefined, transfer: Transfer, rounding: EmittedRounding): number {
   const zeroNumber = zero === undefined ? 0 : zero === "rs1" ? 1 : zero === "rs2" ? 2 : zero === "rd" ? 3 : 4;
   const transferNumber = transfer === "none" ? 0 : transfer === "forward" ? 1 : transfer === "backward" ? 2 : 3;
-  return (((id * 5 + zeroNumber) * 4 + transferNumber) * 2 + (size >> 2)) * 2 + (zeroRounding ? 1 : 0);
+  return (((id * 5 + zeroNumber) * 4 + transferNumber) * 2 + (size >> 2)) * ROUNDINGS.length + ROUNDINGS.indexOf(rounding);
 }
 
 const idOf = new Map<Mnemonic, number>(INSTRUCTIONS.map((row) => [row.mnemonic, row.id]));
-const opByKey = new Int16Array(shapeKey(INSTRUCTIONS.length, 0, undefined, "none", false));
+const opByKey = new Int16Array(shapeKey(INSTRUCTIONS.length, 0, undefined, "none", "nearest"));
 SHAPES.forEach((shape, index) => {
   const id = idOf.get(shape.mnemonic) ?? 0;
-  opByKey[shapeKey(id, shape.size, shape.zero, shape.transfer, shape.rounding === "zero")] = OP.first + index;
+  opByKey[shapeKey(id, shape.size, shape.zero, shape.transfer, shape.rounding)] = OP.first + index;
 });
 
 /** The op of a shape, or 0 where there is none. */
@@ -133,5 +142,5 @@ export function findOp(
   transfer: Transfer,
   rounding: EmittedRounding,
 ): number {
-  return opByKey[shapeKey(id, size, zero, transfer, rounding === "zero")] ?? 0;
+  return opByKey[shapeKey(id, size, zero, transfer, rounding)] ?? 0;
 }

@@ -1,9 +1,9 @@
 // Conversions between single, double and integers, inline.
 //
-// To an integer: the code for "zero" truncates (a C cast), the code for "nearest" rounds first; out-of-range values and
-// NaNs leave for the exact tier. From an integer, and double to single: round to nearest, with NX when that lost something.
+// To an integer: rounded as the mode says, then cut; out-of-range values and NaNs leave for the exact tier. From an integer, and double to single: round to nearest, with NX when that lost something.
 
 import type { F64, I32, I64 } from "../../../wasm/values.ts";
+import type { Local } from "../../emitter.ts";
 import type { RiscvEmitter, Semantics } from "../emitter.ts";
 import { type FloatType, type FloatView, isOrdinary, raiseInexactIf, viewSingle } from "./float-view.ts";
 
@@ -32,12 +32,34 @@ export function floatToInteger<T extends FloatType>(
     const view = makeView(e);
     view.slowUnlessBoxed(1);
     const value = e.let(view.toDouble(view.fs1()));
-    const whole = e.let(e.rounding === "nearest" ? f64.nearest(value.get()) : f64.trunc(value.get()));
+    const whole = e.let(roundToWhole(e, value));
     const isInRange = i32.and(f64.ge(whole.get(), f64.const(type.low)), f64.lt(whole.get(), f64.const(type.high)));
     e.slow(i32.eqz(isInRange));
     raiseInexactIf(e, () => f64.ne(whole.get(), value.get()));
     type.setRd(e, whole.get());
   };
+}
+
+/** The whole number that the rounding mode takes a value to. */
+function roundToWhole(e: RiscvEmitter, value: Local<"f64">): F64 {
+  const { f64 } = e;
+  switch (e.rounding) {
+    case "nearest":
+      return f64.nearest(value.get());
+    case "zero":
+      return f64.trunc(value.get());
+    case "down":
+      return f64.floor(value.get());
+    case "up":
+      return f64.ceil(value.get());
+    case "away": {
+      // Cutting is exact, and so is what it cut off; adding a half first would not be.
+      const cut = e.let(f64.trunc(value.get()));
+      const isHalfOrMore = () => f64.ge(f64.abs(f64.sub(value.get(), cut.get())), f64.const(0.5));
+      const one = () => f64.copysign(f64.const(1), value.get());
+      return f64.add(cut.get(), e.select(one(), f64.const(0), isHalfOrMore()));
+    }
+  }
 }
 
 /** `fd = (float) rs1`, where `operand` widens the integer to 64 bits. */
