@@ -55,7 +55,7 @@ export const storeInstruction: Readonly<Record<StoreKind, MemoryStore & `i64${st
 export const accessSize: Readonly<Record<LoadKind, 1 | 2 | 4 | 8>> = { i8: 1, u8: 1, i16: 2, u16: 2, i32: 4, u32: 4, i64: 8 };
 
 /** How the second instruction of a pair uses the first's result. */
-export type Forwarding = "none" | "rs1" | "rs2" | "both";
+export type Forwarding = "none" | "rs1" | "rs2";
 
 const NO_SHAPE: Shape = { mnemonic: "fence", size: 4, zero: undefined, transfer: "none", rounding: "nearest" };
 
@@ -194,19 +194,19 @@ export class RunEmitter implements RiscvEmitter {
 
   rs1(): I64 {
     if (this.shape.zero === "rs1") return this.i64.const(0);
-    if (this.result !== undefined && (this.forwarding === "rs1" || this.forwarding === "both")) return this.result.get();
+    if (this.result !== undefined && this.forwarding === "rs1") return this.result.get();
     return this.register("i64", RECORD.rs1);
   }
 
   rs2(): I64 {
     if (this.shape.zero === "rs2") return this.i64.const(0);
-    if (this.result !== undefined && (this.forwarding === "rs2" || this.forwarding === "both")) return this.result.get();
+    if (this.result !== undefined && this.forwarding === "rs2") return this.result.get();
     return this.register("i64", RECORD.rs2);
   }
 
   rs1Word(): I32 {
     if (this.shape.zero === "rs1") return this.i32.const(0);
-    if (this.result !== undefined && this.forwarding !== "none" && this.forwarding !== "rs2") {
+    if (this.result !== undefined && this.forwarding === "rs1") {
       return this.i32.wrap_i64(this.result.get());
     }
     return this.register("i32", RECORD.rs1);
@@ -214,7 +214,7 @@ export class RunEmitter implements RiscvEmitter {
 
   rs2Word(): I32 {
     if (this.shape.zero === "rs2") return this.i32.const(0);
-    if (this.result !== undefined && this.forwarding !== "none" && this.forwarding !== "rs1") {
+    if (this.result !== undefined && this.forwarding === "rs2") {
       return this.i32.wrap_i64(this.result.get());
     }
     return this.register("i32", RECORD.rs2);
