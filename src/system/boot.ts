@@ -22,9 +22,9 @@ import type { OpenFile, PathRef } from "../kernel/fs/types.ts";
 import type { HostPorts } from "../kernel/host.ts";
 import { KernelBug, type Kernel } from "../kernel/kernel.ts";
 import { checkInvariants } from "../kernel/mem/checker.ts";
-import { createReaper, spawn } from "../kernel/process/exec.ts";
+import { createReaper, spawn, type SpawnRequest } from "../kernel/process/exec.ts";
 import { sendSignal, userSignal } from "../kernel/process/signals.ts";
-import type { WaitStatus } from "../kernel/process/types.ts";
+import type { Process, WaitStatus } from "../kernel/process/types.ts";
 import { setWindow } from "../kernel/tty/ioctl.ts";
 import { createTtyFile } from "../kernel/tty/open.ts";
 import { createTty, UART_CHANNEL } from "../kernel/tty/tty.ts";
@@ -73,8 +73,16 @@ export interface System {
   onProcessExit(listener: (pid: number, status: WaitStatus) => void): void;
   /** Sends a signal from outside; ESRCH when there is no such process. */
   signal(pid: number, signal: number): 0 | Errno;
+  /** Makes every hart look at the run queue: after a program was spawned from outside. */
+  wakeHarts(): void;
   /** The console's window has another size. */
   resizeConsole(rows: number, columns: number): void;
+  /** Starts a program beside those that run. */
+  spawn(request: SpawnRequest): Process | Errno;
+  /** Stops the machine as reboot(2) with POWER_OFF would. */
+  powerOff(): void;
+  /** Makes the kernel panic when it is next entered: its report ends the run. */
+  panic(message: string): void;
 }
 
 /** A boot that cannot succeed: bad options or a bad root. */
@@ -184,6 +192,20 @@ export function bootSystem(options: BootOptions): System {
     kernel,
     machine,
     run,
+    spawn(request) {
+      kernel.state.scheduler.kernelHart = NO_HART;
+      const process = spawn(kernel, request);
+      interruptHarts();
+      return process;
+    },
+    powerOff() {
+      kernel.state.shutdown ??= { kind: "power-off", status: 0 };
+      interruptHarts();
+    },
+    panic(message) {
+      const [hart] = machine.harts;
+      if (hart !== undefined) fail(hart, new KernelBug(message));
+    },
     skipTo(timeNs) {
       if (stopped === undefined) machine.run({ untilNs: timeNs });
       output.flush();
@@ -206,6 +228,7 @@ export function bootSystem(options: BootOptions): System {
       interruptHarts();
       return result;
     },
+    wakeHarts: interruptHarts,
     resizeConsole(rows, columns) {
       const [tty] = kernel.state.ttys.ttys;
       if (tty === undefined) return;

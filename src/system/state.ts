@@ -41,6 +41,8 @@ export function createKernelState(config: KernelConfig, ram: RamRange, harts: nu
     random: seedRandom(config.randomSeed),
     nextIds: { vmo: 1, inode: 1, pipe: 1, openFile: 1, mount: 1, asid: 1 },
     hostname: "vitrine",
+    domainname: "(none)",
+    clockOffset: { seconds: 0, nanoseconds: 0 },
     shutdown: undefined,
   };
 }

@@ -42,6 +42,18 @@ export interface Arch {
   /** Named registers for reports, /proc and tracers, in the manual's order; values as 16 hex digits. */
   registers(k: Kernel, thread: Thread): { name: string; value: string }[];
 
+  // For people.
+  /** Call numbers by name, those without a row too. */
+  readonly callNumbers: ReadonlyMap<string, number>;
+  /** Registers of a hart as it is now, system registers included; values as 16 hex digits. */
+  hartRegisters(k: Kernel, hart: number): { name: string; value: string }[];
+  /** A trap cause in the manual's words. */
+  describeCause(cause: number, interrupt: boolean): string;
+  /** The trapframe's 64-bit fields, by offset. */
+  readonly trapframeFields: readonly { readonly name: string; readonly offset: number }[];
+  /** Makes a hart fault in kernel text when it next runs: the way into the panic report, for the monitor's `fault`. */
+  provokeFault(k: Kernel, hart: number): void;
+
   /** Builds the frame on the user stack and points the registers at the handler. False when the stack cannot be written. */
   pushSignalFrame(k: Kernel, thread: Thread, signal: number, action: SignalAction, info: SignalInfo, mask: SignalSet): boolean;
   /** rt_sigreturn: restores registers and the alternate stack, and returns the mask to restore; undefined for a corrupt frame. */

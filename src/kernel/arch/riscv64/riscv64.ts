@@ -1,12 +1,14 @@
 // The riscv64 architecture as the core kernel sees it.
 
 import { handleExternalInterrupt } from "../../devices/plic.ts";
+import { RISCV64_CALLS } from "../../../abi/linux/calls-riscv64.ts";
 import type { Arch } from "../arch.ts";
 import { riscv64Calls } from "../../syscall/table.ts";
 import * as context from "./context.ts";
 import { cpuInfo } from "./cpu-info.ts";
 import { layout } from "./layout.ts";
 import { sv39 } from "./paging.ts";
+import { describeCause, hartRegisters, trapframeFields } from "./report.ts";
 import { popSignalFrame, pushSignalFrame } from "./signal-frame.ts";
 import * as trap from "./trap.ts";
 
@@ -34,6 +36,11 @@ export const riscv64: Arch = {
   startProgram: context.startProgram,
   copyRegisters: context.copyRegisters,
   registers: context.registers,
+  callNumbers: RISCV64_CALLS,
+  hartRegisters,
+  describeCause,
+  trapframeFields,
+  provokeFault: trap.provokeFault,
   pushSignalFrame,
   popSignalFrame,
   resumeUser: trap.resumeUser,

@@ -65,6 +65,9 @@ idle:
     wfi
     j idle
 
+fault:                              # the monitor's: nothing is mapped at address 0
+    ld t0, 0(zero)
+
 stuck:
     kentry ${ENTRY.stuck}
     j stuck

@@ -10,7 +10,7 @@
 import type { VirtAddr } from "../../../lib/address.ts";
 import { hexNumber64, highHalf, toNumber } from "../../../lib/word64.ts";
 import { describeException, EXCEPTION, INTERRUPT } from "../../../isa/riscv64/causes.ts";
-import { CSR, INTERRUPT_BIT, MSTATUS } from "../../../isa/riscv64/csrs.ts";
+import { CSR, INTERRUPT_BIT, MSTATUS, PRIVILEGE } from "../../../isa/riscv64/csrs.ts";
 import { X_REGISTER_NAMES } from "../../../isa/riscv64/registers.ts";
 import { VIRT } from "../../../machine/boards/virt-map.ts";
 import type { Hart } from "../../../machine/riscv64/hart.ts";
@@ -218,6 +218,18 @@ export function setTimer(k: Kernel, hartId: number, atNs: number | undefined): v
 /** Through the board's SSWI device: sets SSIP of the other hart. */
 export function sendInterprocessorInterrupt(k: Kernel, hartId: number): void {
   if (!k.machine.bus.store(VIRT.sswi + hartId * 4, 4, 1, 0)) throw new KernelBug("the SSWI device refused a store");
+}
+
+/** Sends the hart to kernel text that loads from an unmapped address, on the kernel's stack and page table. */
+export function provokeFault(k: Kernel, hartId: number): void {
+  const hart = hartOf(k, hartId);
+  const satp = satpOf(k.state.memory.kernelSpace, 0);
+  hart.setPrivilege(PRIVILEGE.supervisor);
+  hart.writeCsr(CSR.satp, satp.lo, satp.hi);
+  setVector(hart, kernelAddresses().kernelvec);
+  const state = k.state.harts[hartId];
+  if (state !== undefined) hart.setXNumber(SP, state.kernelStack);
+  hart.setPc(symbolAddress("fault"));
 }
 
 export function flushTlb(k: Kernel, hartId: number, address: VirtAddr | undefined, asid: number | undefined): void {
