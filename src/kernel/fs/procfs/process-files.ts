@@ -89,7 +89,7 @@ function stat(k: Kernel, subject: Subject): string {
   const { usage, childrenUsage } = process;
   const regions = regionsOf(subject);
   const tty = k.state.ttys.ttys[process.controllingTty ?? -1];
-  const code = regions.filter(({ protection }) => protection.execute);
+  const code = regions.find(({ protection }) => protection.execute);
   const isBlocked = thread?.state.kind === "blocked";
   const stack = thread === undefined || regions.length === 0 ? 0 : k.arch.stackPointer(k, thread);
   const counter = thread === undefined || regions.length === 0 ? 0 : k.arch.programCounter(k, thread);
@@ -119,8 +119,8 @@ function stat(k: Kernel, subject: Subject): string {
     sizeOf(regions),
     residentPages(subject),
     limitText(process.limits[5]?.soft, "18446744073709551615"),
-    code[0]?.start ?? 0,
-    code[0]?.end ?? 0,
+    code?.start ?? 0,
+    code?.end ?? 0,
     regions.findLast(({ purpose }) => purpose === "stack")?.end ?? 0,
     stack,
     counter,
