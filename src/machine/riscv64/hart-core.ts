@@ -366,11 +366,12 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
     registers.set(CELL.mip, registers.timeNs >= this.timerDueNs ? mip | SIP_STIP : mip);
   }
 
-  /** When stimecmp comes due; Infinity when it drives nothing. */
+  /** When stimecmp comes due; Infinity when it drives nothing, or is set beyond any time that is reached (all ones disarms it). */
   get timerDueNs(): number {
     const { registers } = this;
     if (!hasSupervisorTimer(registers)) return Infinity;
-    return toUnsignedNumber(registers.get(CELL.stimecmp + 4), registers.get(CELL.stimecmp)) * TIME_TICK_NS;
+    const due = toUnsignedNumber(registers.get(CELL.stimecmp + 4), registers.get(CELL.stimecmp)) * TIME_TICK_NS;
+    return due > Number.MAX_SAFE_INTEGER ? Infinity : due;
   }
 
   // --- Translation caches ------------------------------------------------------------------------------------------
