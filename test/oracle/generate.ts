@@ -6,8 +6,11 @@ import { type Instruction, INSTRUCTIONS, instructionId, type Mnemonic } from "..
 import { type Block, type Code, type Item, lengthOf, type Program, STATE_SIZE, WINDOW_SIZE } from "./program.ts";
 import { createRandom, type Random } from "./random.ts";
 
-/** What a program exercises. */
-export const GROUPS = ["I", "M", "A", "F", "D", "C", "Zba", "Zbb", "Zbs"] as const;
+const EXTENSIONS = ["I", "M", "A", "F", "D", "C", "Zba", "Zbb", "Zbs"] as const;
+type Extension = (typeof EXTENSIONS)[number];
+
+/** What a program exercises: an extension, or all of them side by side. */
+export const GROUPS = [...EXTENSIONS, "mixed"] as const;
 export type Group = (typeof GROUPS)[number];
 
 const ITEMS_PER_BLOCK = 24;
@@ -39,9 +42,10 @@ export function generateProgram(group: Group, seed: number, blockCount: number):
   return new Generator(group, createRandom(seed)).program(blockCount);
 }
 
-/** How many instructions of its group a program holds; 16-bit ones for "C". */
+/** How many instructions of its group a program holds: 16-bit ones for "C", all for "mixed". */
 export function countOfGroup(group: Group, { blocks }: Program): number {
   const codes = blocks.flatMap((block) => block.items.flat());
+  if (group === "mixed") return codes.length;
   return codes.filter(({ bits, size }) => {
     if (group === "C" || size === 2) return group === "C" && size === 2;
     return INSTRUCTIONS[decode(bits)?.id ?? -1]?.extension === group;
@@ -50,10 +54,11 @@ export function countOfGroup(group: Group, { blocks }: Program): number {
 
 class Generator {
   private readonly group: Group;
+  /** The extension of the item being made. */
+  private extension: Extension = "I";
   private readonly random: Random;
   private readonly pointer: number;
   private readonly link: number;
-  private readonly rows: readonly Instruction[];
   /** Registers that the item being made must not write, beside pointer and link. */
   private readonly kept = new Set<number>();
   /** A few registers that this block prefers, so that results are used. */
@@ -63,10 +68,10 @@ class Generator {
     this.group = group;
     this.random = random;
     // Compressed loads and stores reach sp and x8 to x15 only; c.jalr writes ra.
-    this.pointer = group === "C" ? random.pick([2, 2, 2, 8, 9, 10, 11, 12, 13, 14, 15]) : 1 + random.below(31);
+    const isCompressed = group === "C" || group === "mixed";
+    this.pointer = isCompressed ? random.pick([2, 2, 2, 8, 9, 10, 11, 12, 13, 14, 15]) : 1 + random.below(31);
     do this.link = 3 + random.below(29);
-    while (this.link === this.pointer || (group === "C" && this.link >= 8 && this.link <= 15));
-    this.rows = rowsOf(group === "C" ? "I" : group);
+    while (this.link === this.pointer || (isCompressed && this.link >= 8 && this.link <= 15));
   }
 
   program(blockCount: number): Program {
@@ -94,19 +99,23 @@ class Generator {
     const { random, pointer } = this;
     const at = (): number => 8 * random.below(WINDOW_SIZE / 8);
     const items = [1, 2].map(() => [this.op("ld", { rd: this.target(), rs1: pointer, imm: at() })]);
-    if (this.isFloat()) {
+    if (this.group === "F" || this.group === "D" || this.group === "mixed") {
       for (let i = 0; i < 4; i++) items.push([this.op("fld", { rd: this.register(), rs1: pointer, imm: at() })]);
     }
     return items;
   }
 
   private item(): Item {
-    const { random } = this;
-    if (this.group === "C" && !random.oneIn(5)) return this.compressedItem();
-    if (this.group !== "I" && random.oneIn(8)) return this.itemOf(random.pick(rowsOf("I")));
+    return this.random.oneIn(20) ? this.loop() : this.straightItem();
+  }
+
+  /** An item that goes through its instructions once, forwards. */
+  private straightItem(): Item {
+    const { random, group } = this;
+    this.extension = group === "mixed" ? random.pick(EXTENSIONS) : random.oneIn(8) ? "I" : group;
+    if (this.extension === "C") return random.oneIn(5) ? this.itemOf(random.pick(rowsOf("I"))) : this.compressedItem();
     if (this.isFloat() && random.oneIn(10)) return [this.floatCsr()];
-    if (this.group === "I" && random.oneIn(20)) return this.loop();
-    return this.itemOf(random.pick(this.rows));
+    return this.itemOf(random.pick(rowsOf(this.extension)));
   }
 
   private itemOf(row: Instruction): Item {
@@ -205,7 +214,7 @@ class Generator {
   /** A counted loop. */
   private loop(): Item {
     const counter = this.keptTarget();
-    const body = [...this.filler(), ...this.filler()];
+    const body = [this.straightItem(), this.straightItem(), this.straightItem()].flat();
     const item = [
       this.op("addi", { rd: counter, imm: 1 + this.random.below(4) }),
       ...body,
@@ -266,7 +275,8 @@ class Generator {
         return this.compressedSkip((imm) => this.op(row.mnemonic, { rs1: instruction.rs1, imm }));
       }
       if (row.formatName === "J") return this.compressedSkip((imm) => this.op("jal", { imm }));
-      if (row.mnemonic === "jalr") return this.compressedIndirectJump(instruction.rd);
+      if (row.mnemonic === "jalr")
+        return this.compressedIndirectJump(this.mayWrite(instruction.rd) ? instruction.rd : 0);
       const size = ACCESS_SIZES[row.mnemonic];
       if (size !== undefined && (instruction.rs1 !== pointer || instruction.imm + size > WINDOW_SIZE)) continue;
       if (row.format.operands.includes("rd") && !this.mayWrite(instruction.rd)) continue;
@@ -324,19 +334,20 @@ class Generator {
   }
 
   private isFloat(): boolean {
-    return this.group === "F" || this.group === "D";
+    return this.extension === "F" || this.extension === "D";
   }
 
   private memoryWord(): bigint {
-    const { random } = this;
-    if (!this.isFloat() || random.oneIn(4)) return random.integer();
+    const { random, group } = this;
+    const isFloat = group === "F" || group === "D" || (group === "mixed" && random.oneIn(2));
+    if (!isFloat || random.oneIn(4)) return random.integer();
     return random.oneIn(8) ? (random.single() << 32n) | random.single() : this.floatRegister();
   }
 
   /** What a floating-point register may hold: mostly what the group computes with. */
   private floatRegister(): bigint {
-    const { random } = this;
-    const isSingle = this.group === "F" ? !random.oneIn(12) : random.oneIn(this.group === "D" ? 6 : 2);
+    const { random, group } = this;
+    const isSingle = group === "F" ? !random.oneIn(12) : random.oneIn(group === "D" ? 6 : 2);
     return isSingle ? 0xffffffff00000000n | random.single() : random.double();
   }
 }
@@ -348,10 +359,16 @@ function compressed(code: Code): Code {
   return { bits, size: 2 };
 }
 
+const rowsByExtension = new Map<string, readonly Instruction[]>();
+
 function rowsOf(extension: string): readonly Instruction[] {
-  return INSTRUCTIONS.filter(
+  const known = rowsByExtension.get(extension);
+  if (known !== undefined) return known;
+  const rows = INSTRUCTIONS.filter(
     (row) => row.extension === extension && row.mnemonic !== "ecall" && row.mnemonic !== "ebreak",
   );
+  rowsByExtension.set(extension, rows);
+  return rows;
 }
 
 const SIMPLE_ROWS = rowsOf("I").filter((row) => ["R", "I", "U", "Shift64", "Shift32"].includes(row.formatName));

@@ -8,13 +8,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runTool } from "../support/tools.ts";
+import type { Runner } from "./differential.ts";
 import { DATA_BASE, type Image, TEXT_BASE } from "./program.ts";
 
 export const QEMU = "qemu-riscv64";
 const CPU = "rv64,zba=true,zbb=true,zbs=true";
 
-/** The data of a program as it is when the program writes it out. */
-export function runUnderQemu(image: Image): Uint8Array {
+/** Runs a program under qemu to its end. */
+export const runUnderQemu: Runner = (image) => {
   const folder = mkdtempSync(join(tmpdir(), "vitrine-oracle-"));
   try {
     const path = join(folder, "program");
@@ -23,11 +24,11 @@ export function runUnderQemu(image: Image): Uint8Array {
     if (output.length !== image.data.length)
       throw new Error(`${QEMU} wrote ${output.length} of ${image.data.length} bytes`);
     // A plain copy: slices of a Buffer would share its memory.
-    return Uint8Array.from(output);
+    return { data: Uint8Array.from(output), failure: undefined };
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
+};
 
 const EXECUTABLE = 2;
 const MACHINE_RISCV = 243;

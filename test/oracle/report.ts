@@ -3,14 +3,14 @@
 import { fRegisterName, xRegisterName } from "../../src/isa/riscv64/registers.ts";
 import { STATE_SIZE } from "./program.ts";
 
-/** A line for each register of a dump that the block changed, or on which qemu and we disagree (marked). */
-export function describeStates(before: Uint8Array, qemu: Uint8Array, ours: Uint8Array): string {
+/** A line for each register of a dump that the block changed, or on which the outcomes disagree (marked). */
+export function describeStates(before: Uint8Array, expected: Uint8Array, ours: Uint8Array): string {
   return Array.from({ length: STATE_SIZE / 8 }, (_, i) => i)
-    .map((i) => ({ name: nameOf(i), before: word(before, i), qemu: word(qemu, i), ours: word(ours, i) }))
-    .filter((row) => row.before !== row.qemu || row.qemu !== row.ours)
+    .map((i) => ({ name: nameOf(i), before: word(before, i), expected: word(expected, i), ours: word(ours, i) }))
+    .filter((row) => row.before !== row.expected || row.expected !== row.ours)
     .map(
       (row) =>
-        `${row.qemu === row.ours ? " " : "*"} ${row.name.padEnd(5)} ${row.before} -> qemu ${row.qemu} ours ${row.ours}`,
+        `${row.expected === row.ours ? " " : "*"} ${row.name.padEnd(5)} ${row.before} -> expected ${row.expected} ours ${row.ours}`,
     )
     .join("\n");
 }

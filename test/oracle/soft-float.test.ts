@@ -32,7 +32,7 @@ function splitBlocks(program: Program): Program {
 
 /** Compares each block that soft-float can execute; returns how many. */
 function compareSingly(program: Program, seed: number): number {
-  const output = runUnderQemu(buildImage(program));
+  const output = runUnderQemu(buildImage(program), Infinity).data;
   let compared = 0;
   program.blocks.forEach(({ items }, i) => {
     const code = items[0]?.[0];
