@@ -69,7 +69,7 @@ export interface System {
   skipTo(timeNs: number): void;
   /** The host's channel has new bytes, or has ended. */
   deliverInput(channel: string): void;
-  /** Hears of every process that ends, by pid. */
+  /** Hears of every process that ends, by pid; of one that is born and ends within one slice, nothing. */
   onProcessExit(listener: (pid: number, status: WaitStatus) => void): void;
   /** Sends a signal from outside; ESRCH when there is no such process. */
   signal(pid: number, signal: number): 0 | Errno;
@@ -153,18 +153,19 @@ export function bootSystem(options: BootOptions): System {
   if (!isUp) throw new BootError("the kernel did not come up");
 
   const exitListeners: ((pid: number, status: WaitStatus) => void)[] = [];
-  let alive = new Map<number, { process: { state: { kind: string; status?: WaitStatus } } }>();
   let stopped: Extract<RunState, { kind: "stopped" }> | undefined;
 
-  function reportExits(): void {
-    if (exitListeners.length === 0) return;
-    const current = new Map<number, { process: { state: { kind: string; status?: WaitStatus } } }>();
-    for (const [pid, process] of kernel.state.processes) if (process.state.kind !== "zombie") current.set(pid, { process });
-    for (const [pid, { process }] of alive) {
-      if (process.state.kind !== "zombie" || process.state.status === undefined) continue;
-      for (const listener of exitListeners) listener(pid, process.state.status);
+  /** The processes that live now. */
+  function listAlive(): Process[] {
+    if (exitListeners.length === 0) return [];
+    return [...kernel.state.processes.values()].filter(({ state }) => state.kind !== "zombie");
+  }
+
+  function reportExits(watched: readonly Process[]): void {
+    for (const { pid, state } of watched) {
+      if (state.kind !== "zombie") continue;
+      for (const listener of exitListeners) listener(pid, state.status);
     }
-    alive = current;
   }
 
   function interruptHarts(): void {
@@ -173,9 +174,10 @@ export function bootSystem(options: BootOptions): System {
 
   function run({ instructions }: { readonly instructions: number }): RunState {
     if (stopped !== undefined) return stopped;
+    const watched = listAlive();
     const reason = machine.run({ instructions, idle: "return" });
     output.flush();
-    reportExits();
+    reportExits(watched);
     const { shutdown } = kernel.state;
     if (failure !== undefined) {
       stopped = { kind: "stopped", status: FAILURE_STATUS, reason: "panic", report: failure.report };
@@ -207,8 +209,11 @@ export function bootSystem(options: BootOptions): System {
       if (hart !== undefined) fail(hart, new KernelBug(message));
     },
     skipTo(timeNs) {
-      if (stopped === undefined) machine.run({ untilNs: timeNs });
+      if (stopped !== undefined) return;
+      const watched = listAlive();
+      machine.run({ untilNs: timeNs });
       output.flush();
+      reportExits(watched);
     },
     deliverInput(channel) {
       if (channel === CONSOLE_CHANNEL) moveConsoleInput(options.hostPorts, platform);

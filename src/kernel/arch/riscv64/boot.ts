@@ -166,6 +166,7 @@ export function initializeHart(k: Kernel, hart: number): void {
   const state = k.state.harts[hart];
   if (registers === undefined || state === undefined) throw new KernelBug(`no hart ${hart}`);
   state.kernelStack = virtAddr(kernelStackBase(hart) + KERNEL_STACK_FRAMES * PAGE_SIZE);
+  k.state.memory.kernelSpace.cachingHarts.add(hart);
   registers.setXNumber(2, state.kernelStack);
   const vector = symbolAddress("kernelvec");
   registers.writeCsr(CSR.stvec, vector | 0, highHalf(vector));
