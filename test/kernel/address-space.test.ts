@@ -340,7 +340,7 @@ test("memory that cannot be had is refused, and nothing leaks", () => {
   const k = createMemoryKernel({ memoryBytes: 4 << 20 });
   const before = freeFrameCount(k);
   const space = spaceOf(k);
-  map(k, space, 900);
+  map(k, space, 1020);
   let pages = 0;
   while (handlePageFault(k, space, virtAddr(AT + pages * PAGE_SIZE), "write").kind === "resolved") pages += 1;
   assert.ok(pages > 500);
@@ -420,7 +420,9 @@ test("random maps, unmaps, protections, moves, writes and forks agree with a mod
         break;
       }
       case 5: {
-        if (adviseRange(k, space, address, count * PAGE_SIZE, 4) !== 0) break;
+        // ENOMEM tells of a gap; what is mapped was dropped all the same.
+        const hasGap = pages.slice(first, first + count).includes(undefined);
+        assert.equal(adviseRange(k, space, address, count * PAGE_SIZE, 4), hasGap ? "ENOMEM" : 0);
         for (let i = 0; i < count; i++) {
           const page = pages[first + i];
           if (page?.sharing === "private") page.cell.value = 0;
