@@ -122,11 +122,17 @@ static void refresh(Editor *editor)
     buffer_free(&output);
 }
 
+static void move_to(Editor *editor, size_t place)
+{
+    editor->cursor = place;
+    refresh(editor);
+}
+
 /* Moves below the text, for output that is not part of the line. */
 static void leave_line(Editor *editor)
 {
-    editor->cursor = editor->text.length;
-    refresh(editor);
+    if (editor->cursor != editor->text.length)
+        move_to(editor, editor->text.length);
     put("\r\n");
     editor->cursor_row = 0;
 }
@@ -166,12 +172,6 @@ static void kill_text(Editor *editor, size_t start, size_t end)
     free(last_killed);
     last_killed = copy_bytes(editor->text.data + start, end - start);
     erase(editor, start, end);
-}
-
-static void move_to(Editor *editor, size_t place)
-{
-    editor->cursor = place;
-    refresh(editor);
 }
 
 static void set_text(Editor *editor, const char *text)
@@ -390,7 +390,8 @@ char *edit_line(const char *prompt)
     if (result == KEY_ENDS_INPUT) {
         put("\r\n");
     } else {
-        move_to(&editor, editor.text.length);
+        if (editor.cursor != editor.text.length)
+            move_to(&editor, editor.text.length);
         put(result == KEY_INTERRUPTS ? "^C\r\n" : "\r\n");
     }
     leave_raw_mode(0);

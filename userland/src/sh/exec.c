@@ -76,9 +76,25 @@ char *find_program(const char *name)
     return NULL;
 }
 
+/* Whether a file is no text: a program for another machine is not to be read as a script. */
+static bool is_binary(const char *path)
+{
+    char start[256];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, start, sizeof start) : -1;
+    if (fd >= 0)
+        close(fd);
+    return length > 0 && memchr(start, '\0', (size_t)length) != NULL;
+}
+
 /* A file without a known format is a script of this shell (XCU 2.9.1.1). */
 static _Noreturn void run_as_script(const char *path, char **argv)
 {
+    if (is_binary(path)) {
+        warn_text("%s: cannot execute: wrong format", path);
+        fflush(NULL);
+        _exit(126);
+    }
     int count = 0;
     while (argv[count] != NULL)
         count++;

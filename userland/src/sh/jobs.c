@@ -478,12 +478,18 @@ int wait_builtin(int argc, char **argv)
     return status;
 }
 
-/* kill with %jobs made into process groups. */
+/* kill with %jobs made into process groups; "--" keeps a leading group from being read as a signal. */
 int kill_builtin(int argc, char **argv)
 {
-    char **list = allocate(((size_t)argc + 1) * sizeof *list);
+    char **list = allocate(((size_t)argc + 2) * sizeof *list);
     int status = 0, count = 0;
+    bool first_operand = true;
     for (int i = 0; i < argc; i++) {
+        bool is_option = i == 0 || argv[i][0] == '-' || strcmp(argv[i - 1], "-s") == 0;
+        if (!is_option && first_operand) {
+            list[count++] = copy_string("--");
+            first_operand = false;
+        }
         if (i > 0 && argv[i][0] == '%') {
             Job *job = find_job("kill", argv[i]);
             if (job == NULL)

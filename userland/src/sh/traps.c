@@ -115,8 +115,10 @@ bool has_pending_trap(void)
 
 void run_pending_traps(void)
 {
-    if (interrupted && sh.interactive)
+    if (interrupted && sh.interactive) {
+        fputc('\n', stderr);
         raise_interrupt();
+    }
     while (any_pending) {
         any_pending = 0;
         for (int number = 1; number < SIGNAL_LIMIT; number++) {

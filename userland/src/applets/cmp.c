@@ -1,0 +1,46 @@
+/* cmp: where two files differ first. */
+
+#include "vbox.h"
+#include <string.h>
+
+int cmp_main(int argc, char **argv)
+{
+    bool silent = false, list = false;
+    for (int option; (option = next_option(argc, argv, "sl")) != -1;) {
+        silent = silent || option == 's';
+        list = list || option == 'l';
+    }
+    int count = argc - optind;
+    if (count < 1 || count > 2)
+        fail_usage();
+    const char *names[2] = {argv[optind], count > 1 ? argv[optind + 1] : "-"};
+    FILE *files[2];
+    for (int i = 0; i < 2; i++) {
+        files[i] = open_input(names[i]);
+        if (files[i] == NULL)
+            return 2;
+    }
+    uintmax_t offset = 0, line = 1;
+    int status = 0;
+    for (;;) {
+        int a = getc(files[0]), b = getc(files[1]);
+        if (a == EOF && b == EOF)
+            return status;
+        offset++;
+        if (a == EOF || b == EOF) {
+            if (!silent)
+                fprintf(stderr, "cmp: EOF on %s after byte %ju\n", names[a != EOF], offset - 1);
+            return 1;
+        }
+        if (a != b) {
+            status = 1;
+            if (list)
+                printf("%ju %o %o\n", offset, a, b);
+            else if (!silent)
+                printf("%s %s differ: byte %ju, line %ju\n", names[0], names[1], offset, line);
+            if (!list)
+                return 1;
+        }
+        line += a == '\n';
+    }
+}
