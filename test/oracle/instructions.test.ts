@@ -15,7 +15,7 @@ import { QEMU, runUnderQemu } from "./qemu.ts";
 import { firstSeed, instructionBudget } from "./settings.ts";
 
 const BLOCKS = 400;
-const QUICK = 16_000;
+const QUICK = 8_000;
 
 /** Compares random programs until `budget` instructions of the group have been executed. */
 function compare(t: TestContext, group: Group, pair: Pair, budget: number): void {

@@ -16,7 +16,7 @@ import { executeSoftly, SoftState } from "./soft-executor.ts";
 
 for (const group of ["F", "D"] as const) {
   test(`soft-float agrees with qemu on random ${group} instructions`, { skip: skipWithout(QEMU) }, (t) => {
-    const budget = instructionBudget(5000);
+    const budget = instructionBudget(3000);
     let compared = 0;
     let seed = firstSeed();
     for (; compared < budget; seed++) compared += compareSingly(splitBlocks(generateProgram(group, seed, 100)), seed);
