@@ -45,9 +45,12 @@ const NS_PER_TICK = 1e9 / VIRT.timebaseHz;
 export function enterKernel(k: Kernel, hart: Hart, entry: number, startUser: StartUser): void {
   switch (entry) {
     case ENTRY.start:
+      k.probes.trapStep?.(hart.id, "start", { at: hart.pc });
       start(k);
+      k.probes.trapStep?.(hart.id, "started", { free: k.state.memory.frames.freeCount, tables: k.state.memory.kernelSpace.tablePages });
       return;
     case ENTRY.main:
+      k.probes.trapStep?.(hart.id, "main", { at: hart.pc });
       initializeHart(k, hart.id);
       if (hart.id === 0) startUser(k);
       leaveKernel(k, hart.id);
