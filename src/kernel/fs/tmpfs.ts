@@ -15,6 +15,8 @@ import { createInode, failed, touchChanged, touchModified } from "./inode.ts";
 import { createFilesystem } from "./state.ts";
 import type { DirectoryEntry, Filesystem, FilesystemOperations, Inode, InodeContent, StatFs } from "./types.ts";
 
+/** Size of a directory: this much for each entry, "." and ".." included. */
+const ENTRY_BYTES = 20;
 /** Largest file: page indices stay well inside what the memory code counts with. */
 const MAX_FILE_BYTES = 2 ** 43;
 const TMPFS_MAGIC = 0x01021994;
@@ -36,6 +38,7 @@ export function createTmpfs(
     content: { kind: "tmpfs-directory", entries: new Map() },
   });
   root.nlink = 2;
+  root.size = 2 * ENTRY_BYTES;
   root.references = 1;
   filesystem.root = root;
   return filesystem;
@@ -72,6 +75,7 @@ export const tmpfsOperations: FilesystemOperations = {
     if (what.kind === "symlink") inode.size = what.target?.length ?? 0;
     if (what.kind === "directory") {
       inode.nlink = 2;
+      inode.size = 2 * ENTRY_BYTES;
       inode.place = { parent: directory, name };
       directory.nlink += 1;
     }
@@ -256,9 +260,8 @@ function entriesOf(directory: Inode): Map<string, Inode> {
 
 const NO_ENTRIES: Map<string, Inode> = new Map();
 
-/** Size of a directory as tmpfs shows it: 20 bytes an entry. */
 function entryChanged(k: Kernel, directory: Inode, change: number): void {
-  directory.size = Math.max(0, directory.size + 20 * change);
+  directory.size = Math.max(0, directory.size + ENTRY_BYTES * change);
   touchModified(k, directory);
 }
 

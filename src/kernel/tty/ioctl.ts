@@ -15,6 +15,9 @@ import { ttyOutputKey } from "./tty.ts";
 import type { Termios, Tty } from "./types.ts";
 import { refillTty } from "./wire.ts";
 
+/** The session of pid 1. */
+const INIT_SESSION = 1;
+
 /** Requests that change the terminal: only the foreground group may, others hear SIGTTOU. */
 const CHANGES: ReadonlySet<number> = new Set([
   io.TCSETS,
@@ -164,12 +167,16 @@ function setForegroundGroup(k: Kernel, process: Process, tty: Tty, address: numb
   return 0;
 }
 
-/** TIOCSCTTY: for session leaders without a terminal; the superuser may take one from another session with argument 1. */
+/**
+ * TIOCSCTTY: for session leaders without a terminal; the superuser may take one from another session with argument 1. Pid 1 starts
+ * with the console, so that a shell in its place has job control; under Linux it has no terminal, so the sessions that it starts take
+ * the console without asking.
+ */
 function takeControl(k: Kernel, process: Process, tty: Tty, argument: number): 0 | Errno {
   if (process.pid === process.session && tty.session === process.session) return 0;
   if (process.pid !== process.session || process.controllingTty !== undefined) return "EPERM";
   if (tty.session !== 0) {
-    if (argument !== 1 || process.credentials.euid !== 0) return "EPERM";
+    if ((argument !== 1 && tty.session !== INIT_SESSION) || process.credentials.euid !== 0) return "EPERM";
     for (const other of k.state.processes.values()) {
       if (other.session === tty.session) other.controllingTty = undefined;
     }
