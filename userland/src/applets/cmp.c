@@ -37,7 +37,7 @@ int cmp_main(int argc, char **argv)
             if (list)
                 printf("%ju %o %o\n", offset, a, b);
             else if (!silent)
-                printf("%s %s differ: byte %ju, line %ju\n", names[0], names[1], offset, line);
+                printf("%s %s differ: char %ju, line %ju\n", names[0], names[1], offset, line);
             if (!list)
                 return 1;
         }

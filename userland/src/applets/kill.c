@@ -5,11 +5,12 @@
 
 static int list_signals(int argc, char **argv)
 {
-    if (argc == 2) {
+    int first = argc > 2 && strcmp(argv[2], "--") == 0 ? 3 : 2;
+    if (first == argc) {
         print_signal_list(stdout);
         return 0;
     }
-    for (int i = 2; i < argc; i++) {
+    for (int i = first; i < argc; i++) {
         intmax_t number;
         if (!parse_integer(argv[i], &number)) {
             printf("%d\n", parse_signal(argv[i]));

@@ -283,8 +283,8 @@ static void read_command(size_t *open_blocks, size_t *open_count)
         commands[open_blocks[--*open_count]].target = index;
         break;
     case 'a': case 'i': case 'c': command->text = read_text(); break;
-    case ':': command->text = read_word("\n;"); break;
-    case 'b': case 't': case 'T': command->text = read_word("\n;}"); break;
+    case ':': command->text = read_word("\n; \t"); skip_space(); return;
+    case 'b': case 't': case 'T': command->text = read_word("\n;} \t"); break;
     case 'r': command->text = read_word("\n"); break;
     case 'w':
         command->text = read_word("\n");
@@ -553,8 +553,6 @@ static void substitute(State *state, const Command *command)
             buffer_add_char(&result, *text++);
         }
         if (changed && !command->global)
-            break;
-        if (*text == '\0' && !after_match)
             break;
     }
     buffer_add_text(&result, text);

@@ -40,8 +40,13 @@ static int take_byte(const char **text)
 {
     if (**text == '\\' && (*text)[1] != '\0') {
         (*text)++;
-        int c = read_escape(text, false);
-        return c < 0 ? 'c' : c == '\\' && **text != '\\' && (*text)[-1] == '\\' ? *(*text)++ : c;
+        if (**text != '\\') {
+            int c = read_escape(text, false);
+            if (c >= 0 && c != '\\')
+                return c;
+            if (c < 0)
+                return 'c';
+        }
     }
     return (unsigned char)*(*text)++;
 }

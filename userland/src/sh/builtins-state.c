@@ -207,7 +207,7 @@ int unset_builtin(int argc, char **argv)
 
 static void print_alias(const Alias *alias)
 {
-    printf("alias %s=", alias->name);
+    printf("%s=", alias->name);
     print_quoted(alias->value, stdout);
     putchar('\n');
 }

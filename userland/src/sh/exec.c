@@ -488,13 +488,20 @@ static int run_if(const Node *node, RunFlags flags)
     return chosen != NULL ? run_node(chosen, flags) : 0;
 }
 
-static int run_pair(const Node *node, RunFlags flags)
+static int run_sequence(Node *node, RunFlags flags)
 {
-    bool conditional = node->kind != NODE_SEQUENCE;
-    int status = conditional ? run_condition(node->pair.left) : run_node(node->pair.left, RUN_NORMALLY);
-    if (sh.unwinding != UNWIND_NONE)
-        return status;
-    if ((node->kind == NODE_AND && status != 0) || (node->kind == NODE_OR && status == 0))
+    for (; node->kind == NODE_SEQUENCE; node = node->pair.right) {
+        int status = run_node(node->pair.left, RUN_NORMALLY);
+        if (sh.unwinding != UNWIND_NONE)
+            return status;
+    }
+    return run_node(node, flags);
+}
+
+static int run_and_or(const Node *node, RunFlags flags)
+{
+    int status = run_condition(node->pair.left);
+    if (sh.unwinding != UNWIND_NONE || (node->kind == NODE_AND) != (status == 0))
         return status;
     return run_node(node->pair.right, flags);
 }
@@ -534,7 +541,8 @@ int run_node(Node *node, RunFlags flags)
     case NODE_PIPELINE: status = run_pipeline(node); checked = true; break;
     case NODE_SUBSHELL: status = run_subshell(node, flags); checked = true; break;
     case NODE_BACKGROUND: status = run_background(node); break;
-    case NODE_AND: case NODE_OR: case NODE_SEQUENCE: status = run_pair(node, flags); break;
+    case NODE_AND: case NODE_OR: status = run_and_or(node, flags); break;
+    case NODE_SEQUENCE: status = run_sequence(node, flags); break;
     case NODE_NOT: status = run_condition(node->single.body) == 0; break;
     case NODE_FUNCTION: define_function(node->function.name, node->function.body, node->function.arena); break;
     default: status = run_with_redirects(node, flags); break;

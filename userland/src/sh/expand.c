@@ -30,6 +30,7 @@ typedef enum Purpose {
 typedef struct Expansion {
     Buffer text, marks; /* of equal length */
     Purpose purpose;
+    int operand_depth;  /* inside the word of ${name:-word}: its literal text may be split too */
 } Expansion;
 
 static void expand_parts(Expansion *expansion, const Word *word, bool quoted);
@@ -85,7 +86,7 @@ static void expand_literal(Expansion *expansion, const Part *part, bool is_first
         size_t skipped = tilde_allowed && *next == '~' ? expand_tilde(expansion, next, part->next == NULL) : 0;
         tilde_allowed = expansion->purpose == PURPOSE_VALUE && next[skipped] == ':';
         if (skipped == 0)
-            add(expansion, *next++, MARK_LITERAL);
+            add(expansion, *next++, expansion->operand_depth > 0 ? MARK_SPLIT : MARK_LITERAL);
         next += skipped;
     }
 }
@@ -166,6 +167,14 @@ static void add_all_parameters(Expansion *expansion, char which, bool quoted)
     }
 }
 
+/* Expands an operator's word in place of the parameter. */
+static void expand_operand_in_place(Expansion *expansion, const Part *part, bool quoted)
+{
+    expansion->operand_depth++;
+    expand_parts(expansion, part->word, quoted);
+    expansion->operand_depth--;
+}
+
 /* Expands an operator's word on its own, to be freed. */
 static char *expand_operand(const Word *word, bool as_pattern)
 {
@@ -225,7 +234,7 @@ static void expand_parameter(Expansion *expansion, const Part *part, bool quoted
     switch (part->operator) {
     case OPERATOR_ALTERNATIVE:
         if (present)
-            expand_parts(expansion, part->word, quoted);
+            expand_operand_in_place(expansion, part, quoted);
         else if (quoted)
             add_value(expansion, "", true);
         free(value);
@@ -233,7 +242,7 @@ static void expand_parameter(Expansion *expansion, const Part *part, bool quoted
     case OPERATOR_DEFAULT:
         if (present)
             break;
-        expand_parts(expansion, part->word, quoted);
+        expand_operand_in_place(expansion, part, quoted);
         free(value);
         return;
     case OPERATOR_ERROR:

@@ -430,17 +430,19 @@ int bg_builtin(int argc, char **argv)
     return 0;
 }
 
-/* Waits for one job; a trap ends the wait with 128 + its signal (XCU 2.11). */
-static int wait_for_one(Job *job)
+/* Waits for one job; a trap ends the wait with 128 + its signal (XCU 2.11), and *interrupted is set. */
+static int wait_for_one(Job *job, bool *interrupted)
 {
     while (!is_done(job)) {
         if (take_change(0) >= 0)
             continue;
         if (errno != EINTR)
             break;
-        if (has_pending_trap() || sh.interactive) {
+        int number = pending_signal();
+        if (number != 0) {
             run_pending_traps();
-            return 128 + SIGTERM;
+            *interrupted = true;
+            return 128 + number;
         }
     }
     int status = job_status(job);
@@ -451,19 +453,18 @@ static int wait_for_one(Job *job)
 int wait_builtin(int argc, char **argv)
 {
     int status = 0;
-    if (argc == 1) {
-        for (;;) {
-            Job *job = jobs;
-            while (job != NULL && is_stopped(job))
-                job = job->next;
-            if (job == NULL)
-                return 0;
-            status = wait_for_one(job);
-            if (status == 128 + SIGTERM && has_stopped_jobs())
-                return status;
-        }
+    bool interrupted = false;
+    while (argc == 1) {
+        Job *job = jobs;
+        while (job != NULL && is_stopped(job))
+            job = job->next;
+        if (job == NULL)
+            return 0;
+        status = wait_for_one(job, &interrupted);
+        if (interrupted)
+            return status;
     }
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc && !interrupted; i++) {
         intmax_t pid;
         bool is_pid = parse_integer(argv[i], &pid);
         Job *job = NULL;
@@ -473,7 +474,7 @@ int wait_builtin(int argc, char **argv)
                     job = other;
         if (!is_pid)
             job = find_job("wait", argv[i]);
-        status = job != NULL ? wait_for_one(job) : 127;
+        status = job != NULL ? wait_for_one(job, &interrupted) : 127;
     }
     return status;
 }

@@ -36,6 +36,15 @@ static _Noreturn void fail_unterminated(const char *what)
     raise_error(2, "syntax error: unterminated %s", what);
 }
 
+/* What nests takes stack; a text made to exhaust it is an error like any other. */
+#define NESTING_LIMIT 500
+
+void enter_nesting(void)
+{
+    if (++sh.parse_depth > NESTING_LIMIT)
+        raise_error(2, "syntax error: nested too deeply");
+}
+
 static Part *add_part(Builder *builder, PartKind kind, bool quoted)
 {
     Part *part = arena_allocate(builder->parser->arena, sizeof *part);
@@ -83,7 +92,9 @@ static Word *read_word_in(Parser *parser, Context context)
 {
     Builder builder = {.parser = parser};
     builder.last = &builder.first;
+    enter_nesting();
     read_parts(&builder, context);
+    sh.parse_depth--;
     return finish_word(&builder);
 }
 

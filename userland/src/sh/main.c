@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-Shell sh = {.name = "sh", .terminal = -1};
+Shell sh;
 
 /* Where an error at the prompt returns to. */
 static jmp_buf prompt_jump;
@@ -178,6 +178,9 @@ static void import_working_directory(void)
 
 static void initialize(void)
 {
+    sh = (Shell){.name = "sh", .terminal = -1};
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        options[i].on = false;
     sh.pid = getpid();
     sh.group = getpgrp();
     sh.parameters = copy_parameters(NULL, 0);

@@ -466,7 +466,9 @@ static Node *parse_compound(Parser *parser)
 static Node *parse_command(Parser *parser)
 {
     expand_aliases(parser);
+    enter_nesting();
     Node *node = parse_compound(parser);
+    sh.parse_depth--;
     if (node != NULL) {
         parse_redirects(parser, &node->redirects);
         return node;
@@ -497,7 +499,9 @@ static Node *parse_pipeline(Parser *parser)
     expand_aliases(parser);
     if (accept_word(parser, "!")) {
         Node *not = make_node(parser, NODE_NOT);
+        enter_nesting();
         not->single.body = parse_pipeline(parser);
+        sh.parse_depth--;
         return not;
     }
     Node *first = parse_command(parser);
@@ -561,23 +565,38 @@ static Node *parse_item(Parser *parser, bool *more)
     return node;
 }
 
-static Node *join_items(Parser *parser, Node *list, Node *item)
+/*
+ * A list as it grows. SEQUENCE nodes lean to the right, so that a long list is run by a loop and not by recursion:
+ *
+ *   a; b; c   ─►   SEQUENCE(a, SEQUENCE(b, c))
+ */
+typedef struct List {
+    Node *first;
+    Node **last; /* where the last item hangs */
+} List;
+
+static void append_item(Parser *parser, List *list, Node *item)
 {
-    return list == NULL ? item : make_pair(parser, NODE_SEQUENCE, list, item);
+    if (list->first == NULL) {
+        list->first = item;
+        list->last = &list->first;
+    } else {
+        *list->last = make_pair(parser, NODE_SEQUENCE, *list->last, item);
+        list->last = &(*list->last)->pair.right;
+    }
 }
 
 /* A list over any number of lines, up to a word or token that closes it; NULL when it is empty. */
 static Node *parse_list(Parser *parser)
 {
-    Node *list = NULL;
+    List list = {0};
     bool more = true;
     for (;;) {
         bool newline = peek_token(parser) == TOKEN_NEWLINE;
         skip_newlines(parser);
         if (ends_list(parser) || (!more && !newline))
-            return list;
-        Node *item = parse_item(parser, &more);
-        list = join_items(parser, list, item);
+            return list.first;
+        append_item(parser, &list, parse_item(parser, &more));
     }
 }
 
@@ -586,16 +605,19 @@ bool parse_line(Input *input, Arena *arena, Node **node)
     Parser parser = {.input = input, .arena = arena};
     set_continuation(input, false);
     clear_record(input);
+    sh.parse_depth = 0;
     *node = NULL;
     if (peek_token(&parser) == TOKEN_END)
         return false;
     set_continuation(input, true);
     bool more = true;
+    List list = {0};
     while (peek_token(&parser) != TOKEN_NEWLINE && peek_token(&parser) != TOKEN_END) {
         if (!more || ends_list(&parser))
             fail_unexpected(&parser);
-        *node = join_items(&parser, *node, parse_item(&parser, &more));
+        append_item(&parser, &list, parse_item(&parser, &more));
     }
+    *node = list.first;
     if (peek_token(&parser) == TOKEN_NEWLINE)
         take_token(&parser);
     else

@@ -36,6 +36,7 @@ typedef struct Shell {
     Unwinding unwinding;
     int unwind_levels;
     int loop_depth, function_depth, source_depth;
+    int parse_depth;               /* of nested commands and expansions, while a line is parsed */
     int errexit_ignored;           /* depth of contexts in which set -e does nothing */
 
     char **parameters;             /* $1 ..., ended by NULL */
@@ -119,6 +120,8 @@ typedef struct Parser {
 } Parser;
 
 Token read_token(Parser *parser);
+/* Counts a level of nesting in sh.parse_depth; raises an error beyond the limit. */
+void enter_nesting(void);
 /* The body of a here-document or an arithmetic expression: expansions, but quotes are ordinary. */
 Word *parse_body(Arena *arena, const char *text);
 
@@ -268,6 +271,8 @@ int kill_builtin(int argc, char **argv);
 int trap_builtin(int argc, char **argv);
 void run_pending_traps(void);
 bool has_pending_trap(void);
+/* The signal whose trap is due, or 0. */
+int pending_signal(void);
 void run_exit_trap(void);
 /* Whether any trap has a command, so that this process must live to run it. */
 bool has_traps(void);

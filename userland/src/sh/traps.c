@@ -113,6 +113,14 @@ bool has_pending_trap(void)
     return any_pending != 0;
 }
 
+int pending_signal(void)
+{
+    for (int number = 1; number < SIGNAL_LIMIT; number++)
+        if (pending[number])
+            return number;
+    return interrupted ? SIGINT : 0;
+}
+
 void run_pending_traps(void)
 {
     if (interrupted && sh.interactive) {

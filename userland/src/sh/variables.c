@@ -54,8 +54,20 @@ static Variable *find_or_add(const char *name)
     return variable;
 }
 
+/* Drops all that a shell has which runs in the process of another: only the environment is passed on. */
+static void forget_all(void)
+{
+    for (size_t i = 0; i < TABLE_SIZE; i++)
+        table[i] = NULL;
+    hidden = NULL;
+    scopes = 0;
+    functions = NULL;
+    aliases = NULL;
+}
+
 void import_environment(void)
 {
+    forget_all();
     for (char **entry = environ; *entry != NULL; entry++) {
         size_t length = name_length(*entry);
         if (length == 0 || (*entry)[length] != '=')
@@ -67,7 +79,7 @@ void import_environment(void)
         variable->flags = VARIABLE_EXPORTED;
         free(name);
     }
-    unset_variable("IFS");
+    unset_variable("IFS"); /* IFS is not taken from the environment (XCU 2.5.3) */
     set_variable("IFS", " \t\n");
 }
 
