@@ -19,7 +19,8 @@ import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.t
 import type { WasmMemory } from "../../wasm/engine.ts";
 import { ROUNDINGS } from "./emitter.ts";
 import { CELL, CODE_FRAME_SIZE, codeFrame, RECORD, RECORD_SIZE, type Layout } from "./layout.ts";
-import { PAIRS, type Pair } from "./pairs.ts";
+import type { Forwarding } from "./run-emitter.ts";
+import { LONGEST_SEQUENCE, SEQUENCES } from "./sequences.ts";
 import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer } from "./shapes.ts";
 
 const SLOTS = 2048;
@@ -48,6 +49,8 @@ export class CodeCache {
   private used = 0;
   private victim = 0;
   private readonly decoded: Decoded = newDecoded();
+  /** The records decoded together. */
+  private readonly run: number[] = [];
   private readonly listener: CodeCacheListener;
 
   constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeCacheListener) {
@@ -101,8 +104,8 @@ export class CodeCache {
   /** The bytes [offset, offset + length) of a RAM page with code have changed. */
   invalidate(page: number, offset: number, length: number): void {
     const base = codeFrame(this.layout, (this.frameOfPage[page] ?? 1) - 1);
-    // An instruction begins at most one slot before a byte that it covers, and a pair's second at most two after its first.
-    const first = Math.max(0, (offset >> 1) - 3);
+    // An instruction begins at most one slot before a byte that it covers, and so does the last of a sequence.
+    const first = Math.max(0, (offset >> 1) - (2 * LONGEST_SEQUENCE - 1));
     const last = Math.min(SLOTS - 1, (offset + length - 1) >> 1);
     for (let slot = first; slot <= last; slot++) this.halves[(base + slot * RECORD_SIZE) >> 1] = OP.decode;
   }
@@ -113,16 +116,15 @@ export class CodeCache {
     const base = codeFrame(this.layout, frame);
     const pageStart = this.layout.ram + (this.pageOfFrame[frame] ?? 0) * 4096;
     let slot = (record - base) / RECORD_SIZE;
-    let previous = -1;
-    for (let count = 0; count < DECODE_AHEAD && slot < SLOTS; count++) {
+    const { run } = this;
+    run.length = 0;
+    while (run.length < DECODE_AHEAD && slot >= 0 && slot < SLOTS) {
       const at = base + slot * RECORD_SIZE;
-      const known = this.opAt(at) !== OP.decode;
-      const next = known ? -1 : this.decodeSlot(at, pageStart, slot);
-      if (previous >= 0) this.pair(previous, at);
-      if (next < 0) return;
-      previous = at;
-      slot = next;
+      run.push(at);
+      if (this.opAt(at) !== OP.decode) break;
+      slot = this.decodeSlot(at, pageStart, slot);
     }
+    this.joinSequences(run, base + SLOTS * RECORD_SIZE);
   }
 
   /** Decodes one slot; the slot that follows, or -1 where decoding ahead ends. */
@@ -174,21 +176,29 @@ export class CodeCache {
     return findOp(row.id, size, undefined, transfer, "nearest") || OP.slow;
   }
 
-  /** Makes a pair of two adjacent decoded records, if there is an operation for it. */
-  private pair(first: number, second: number): void {
-    const firstOp = this.opAt(first);
-    const secondOp = baseOp(this.opAt(second));
-    const candidates = pairsByOps.get(firstOp * 65536 + secondOp);
-    if (candidates === undefined) return;
-    // A pair that forwards needs its operand to be the first's result; one that does not is right for any operands.
-    const rd = this.halves[(first + RECORD.rd) >> 1] ?? 0;
-    for (const { pair, op } of candidates) {
-      const field = pair.forwarding === "rs1" ? RECORD.rs1 : RECORD.rs2;
-      const fits = pair.forwarding === "none" || (rd !== CELL.sink && this.halves[(second + field) >> 1] === rd);
-      if (fits) {
-        this.halves[first >> 1] = op;
-        return;
+  /** Makes each of these adjacent records the first of the longest sequence that there is an operation for. */
+  private joinSequences(run: readonly number[], end: number): void {
+    // The last record may have been decoded before: what follows it takes part as well.
+    const last = run[run.length - 1] ?? end;
+    for (const first of run) {
+      if (first === last && run.length > 1) return;
+      let node: SequenceNode | undefined = sequenceRoot;
+      let at = first;
+      let previous = CELL.sink as number;
+      let best = 0;
+      while (at < end) {
+        const op = baseOp(this.opAt(at));
+        if (op < OP.first) break;
+        const rs1 = this.halves[(at + RECORD.rs1) >> 1] ?? 0;
+        const rs2 = this.halves[(at + RECORD.rs2) >> 1] ?? 0;
+        const step: SequenceNode | undefined = stepIn(node, op, rs1 === previous, rs2 === previous);
+        if (step === undefined) break;
+        node = step;
+        if (node.op !== 0) best = node.op;
+        previous = this.halves[(at + RECORD.rd) >> 1] ?? 0;
+        at += (this.bytes[at + RECORD.size] ?? 4) * 8;
       }
+      if (best !== 0) this.halves[first >> 1] = best;
     }
   }
 }
@@ -245,26 +255,50 @@ function transferOf(row: Instruction, slot: number, imm: number): Transfer {
   return imm > 0 ? "forward" : "backward";
 }
 
-const opOfShape = (shape: Shape): number => OP.first + SHAPES.indexOf(shape);
+const opsByShape: ReadonlyMap<Shape, number> = new Map(SHAPES.map((shape, index) => [shape, OP.first + index]));
+const opOfShape = (shape: Shape): number => opsByShape.get(shape) ?? OP.slow;
 
-interface Candidate {
-  readonly pair: Pair;
-  readonly op: number;
+/** The sequences as a tree: from a node, an element leads to the next. */
+interface SequenceNode {
+  /** The operation of the sequence that ends here, or 0. */
+  op: number;
+  readonly next: Map<number, SequenceNode>;
 }
 
-const FIRST_PAIR = OP.first + SHAPES.length;
-const pairsByOps = new Map<number, Candidate[]>();
-PAIRS.forEach((pair, index) => {
-  const key = opOfShape(pair.first) * 65536 + opOfShape(pair.second);
-  const list = pairsByOps.get(key) ?? [];
-  list.push({ pair, op: FIRST_PAIR + index });
-  // Those that forward are tried first.
-  list.sort((a, b) => Number(a.pair.forwarding === "none") - Number(b.pair.forwarding === "none"));
-  pairsByOps.set(key, list);
+const FIRST_SEQUENCE = OP.first + SHAPES.length;
+const sequenceRoot: SequenceNode = { op: 0, next: new Map() };
+
+const elementKey = (op: number, forwarding: Forwarding): number =>
+  op * 4 + (forwarding === "none" ? 0 : forwarding === "rs1" ? 1 : 2);
+
+SEQUENCES.forEach((sequence, index) => {
+  let node = sequenceRoot;
+  for (const { shape, forwarding } of sequence) {
+    const key = elementKey(opOfShape(shape), forwarding);
+    let next = node.next.get(key);
+    if (next === undefined) {
+      next = { op: 0, next: new Map() };
+      node.next.set(key, next);
+    }
+    node = next;
+  }
+  node.op = FIRST_SEQUENCE + index;
 });
 
-/** The op of a pair's first instruction; any other op itself. */
+/**
+ * The node of an element. One that forwards goes first; one that does not is right whatever the operands are, since the
+ * registers in the window are up to date as well.
+ */
+function stepIn(node: SequenceNode, op: number, isRs1: boolean, isRs2: boolean): SequenceNode | undefined {
+  return (
+    (isRs1 ? node.next.get(elementKey(op, "rs1")) : undefined) ??
+    (isRs2 ? node.next.get(elementKey(op, "rs2")) : undefined) ??
+    node.next.get(elementKey(op, "none"))
+  );
+}
+
+/** The op of a sequence's first instruction; any other op itself. */
 function baseOp(op: number): number {
-  const pair = PAIRS[op - FIRST_PAIR];
-  return pair === undefined ? op : opOfShape(pair.first);
+  const first = SEQUENCES[op - FIRST_SEQUENCE]?.[0];
+  return first === undefined ? op : opOfShape(first.shape);
 }

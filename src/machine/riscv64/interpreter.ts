@@ -23,11 +23,12 @@ import { instantiate, type WasmMemory, type WasmModule } from "../../wasm/engine
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
 import type { I32 } from "../../wasm/values.ts";
+import type { Semantics } from "./emitter.ts";
 import { CELL, RECORD, TLB } from "./layout.ts";
-import { PAIRS } from "./pairs.ts";
 import { RunEmitter, type Frame } from "./run-emitter.ts";
 import { exactFloatOf } from "./semantics/float-lookup.ts";
 import { findSemantics } from "./semantics/table.ts";
+import { SEQUENCES } from "./sequences.ts";
 import { OP, SHAPES, type Shape } from "./shapes.ts";
 import { StepEmitter, type StepImports } from "./step-emitter.ts";
 
@@ -93,7 +94,7 @@ export function instantiateInterpreter(
 }
 
 /** One past the largest op. */
-export const OP_COUNT = OP.first + SHAPES.length + PAIRS.length;
+export const OP_COUNT = OP.first + SHAPES.length + SEQUENCES.length;
 
 function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number): void {
   f.reset([]);
@@ -148,9 +149,9 @@ function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number)
     f.end();
     emitter.emitOne(shape, semanticsOf(shape));
   }
-  for (const { first, second, forwarding } of PAIRS) {
+  for (const sequence of SEQUENCES) {
     f.end();
-    emitter.emitPair(first, semanticsOf(first), second, semanticsOf(second), forwarding);
+    emitter.emitSequence(sequence.map(({ shape, forwarding }) => ({ shape, forwarding, semantics: semanticsOf(shape) })));
   }
 
   f.end(); // leave
@@ -191,7 +192,7 @@ function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number)
 }
 
 /** The semantics of a shape with what its format asks for first: floating-point state that is ready. */
-function semanticsOf(shape: Shape): (e: RunEmitterOrStep) => void {
+function semanticsOf(shape: Shape): Semantics {
   const semantics = findSemantics(shape.mnemonic);
   if (semantics === undefined) throw new Error(`no semantics for ${shape.mnemonic}`);
   const requirement = floatRequirement(shape);
@@ -201,8 +202,6 @@ function semanticsOf(shape: Shape): (e: RunEmitterOrStep) => void {
     semantics(e);
   };
 }
-
-type RunEmitterOrStep = Parameters<NonNullable<ReturnType<typeof findSemantics>>>[0];
 
 function floatRequirement(shape: Shape): number | undefined {
   const row = INSTRUCTIONS.find((each) => each.mnemonic === shape.mnemonic);

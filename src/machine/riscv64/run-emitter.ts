@@ -6,15 +6,15 @@
  *     load       entry = tlb + page bits; entry.tag == address with its alignment bits?  then  memory[address + entry.addend]
  *     slow       br_if to the block that hands the instruction to the exact tier
  *
- * For the second instruction of a pair, `ip` still points at the first: fields are at a fixed offset, and leaving early
- * first moves `ip` and counts what has retired. A register that the first instruction writes and the second reads is kept
- * in a local, since V8 does not forward stores to loads in a WebAssembly memory.
+ * In a sequence `ip` points at the first instruction all the while: fields are at a fixed offset, and leaving early first
+ * moves `ip` and counts what has retired. A register that one instruction writes and the next reads is kept in a local,
+ * since V8 does not forward stores to loads in a WebAssembly memory.
  */
 import type { FunctionBuilder, Label, MemoryLoad, MemoryStore } from "../../wasm/function-builder.ts";
 import type { F32Operators, F64Operators, I32Operators, I64Operators } from "../../wasm/operators.ts";
 import { tokenOf, type F32, type F64, type I32, type I64, type Value, type ValueType } from "../../wasm/values.ts";
 import type { AtomicKind, LoadKind, Local, StoreKind } from "../emitter.ts";
-import type { EmittedRounding, RiscvEmitter } from "./emitter.ts";
+import type { EmittedRounding, RiscvEmitter, Semantics } from "./emitter.ts";
 import { CELL, RECORD, TLB } from "./layout.ts";
 import type { Shape } from "./shapes.ts";
 
@@ -54,8 +54,14 @@ export const storeInstruction: Readonly<Record<StoreKind, MemoryStore & `i64${st
 
 export const accessSize: Readonly<Record<LoadKind, 1 | 2 | 4 | 8>> = { i8: 1, u8: 1, i16: 2, u16: 2, i32: 4, u32: 4, i64: 8 };
 
-/** How the second instruction of a pair uses the first's result. */
+/** Which operand of an instruction in a sequence is the result of the one before it. */
 export type Forwarding = "none" | "rs1" | "rs2";
+
+export interface SequenceMember {
+  readonly shape: Shape;
+  readonly semantics: Semantics;
+  readonly forwarding: Forwarding;
+}
 
 const NO_SHAPE: Shape = { mnemonic: "fence", size: 4, zero: undefined, transfer: "none", rounding: "nearest" };
 
@@ -69,13 +75,14 @@ export class RunEmitter implements RiscvEmitter {
   private readonly frame: Frame;
   /** Set by `begin`, before anything is emitted. */
   private shape: Shape = NO_SHAPE;
-  /** Offset of the record's fields from `ip`, and the instructions of this operation that precede this one. */
+  /** Offset of the record's fields from `ip`, and how many instructions of the sequence come before this one. */
   private recordOffset = 0;
   private retired = 0;
   private ended = false;
-  /** In a pair: whether the first instruction's result is kept, and which operands of the second are it. */
+  /** In a sequence: whether this instruction's result is kept, and which operand is the result of the one before it. */
   private keepsResult = false;
   private forwarding: Forwarding = "none";
+  private forwarded: Local<"i64"> | undefined;
   private result: Local<"i64"> | undefined;
   private readonly temporaries: { local: number; type: ValueType }[] = [];
 
@@ -89,28 +96,23 @@ export class RunEmitter implements RiscvEmitter {
   }
 
   /** Emits the handler of one instruction. */
-  emitOne(shape: Shape, semantics: (e: RiscvEmitter) => void): void {
-    this.begin(shape, 0, 0);
-    semantics(this);
-    this.finish();
+  emitOne(shape: Shape, semantics: Semantics): void {
+    this.emitSequence([{ shape, semantics, forwarding: "none" }]);
   }
 
-  /** Emits the handler of two adjacent instructions. The first must not jump. */
-  emitPair(
-    first: Shape,
-    firstSemantics: (e: RiscvEmitter) => void,
-    second: Shape,
-    secondSemantics: (e: RiscvEmitter) => void,
-    forwarding: Forwarding,
-  ): void {
-    this.begin(first, 0, 0);
-    this.keepsResult = forwarding !== "none";
-    firstSemantics(this);
-    const result = this.result;
-    this.begin(second, first.size * 8, 1);
-    this.forwarding = forwarding;
-    this.result = result;
-    secondSemantics(this);
+  /** Emits the handler of adjacent instructions, of which only conditional branches and the last may jump. */
+  emitSequence(members: readonly SequenceMember[]): void {
+    let offset = 0;
+    let result: Local<"i64"> | undefined;
+    members.forEach(({ shape, semantics, forwarding }, index) => {
+      this.begin(shape, offset, index);
+      this.keepsResult = (members[index + 1]?.forwarding ?? "none") !== "none";
+      this.forwarding = forwarding;
+      this.forwarded = result;
+      semantics(this);
+      result = this.result;
+      offset += shape.size * 8;
+    });
     this.finish();
   }
 
@@ -194,28 +196,28 @@ export class RunEmitter implements RiscvEmitter {
 
   rs1(): I64 {
     if (this.shape.zero === "rs1") return this.i64.const(0);
-    if (this.result !== undefined && this.forwarding === "rs1") return this.result.get();
+    if (this.forwarded !== undefined && this.forwarding === "rs1") return this.forwarded.get();
     return this.register("i64", RECORD.rs1);
   }
 
   rs2(): I64 {
     if (this.shape.zero === "rs2") return this.i64.const(0);
-    if (this.result !== undefined && this.forwarding === "rs2") return this.result.get();
+    if (this.forwarded !== undefined && this.forwarding === "rs2") return this.forwarded.get();
     return this.register("i64", RECORD.rs2);
   }
 
   rs1Word(): I32 {
     if (this.shape.zero === "rs1") return this.i32.const(0);
-    if (this.result !== undefined && this.forwarding === "rs1") {
-      return this.i32.wrap_i64(this.result.get());
+    if (this.forwarded !== undefined && this.forwarding === "rs1") {
+      return this.i32.wrap_i64(this.forwarded.get());
     }
     return this.register("i32", RECORD.rs1);
   }
 
   rs2Word(): I32 {
     if (this.shape.zero === "rs2") return this.i32.const(0);
-    if (this.result !== undefined && this.forwarding === "rs2") {
-      return this.i32.wrap_i64(this.result.get());
+    if (this.forwarded !== undefined && this.forwarding === "rs2") {
+      return this.i32.wrap_i64(this.forwarded.get());
     }
     return this.register("i32", RECORD.rs2);
   }
@@ -330,6 +332,7 @@ export class RunEmitter implements RiscvEmitter {
     this.ended = false;
     this.keepsResult = false;
     this.forwarding = "none";
+    this.forwarded = undefined;
     this.result = undefined;
   }
 
@@ -362,7 +365,7 @@ export class RunEmitter implements RiscvEmitter {
     f.branch(frame.dispatch);
   }
 
-  /** Counts this instruction, and those of the pair before it, as retired. */
+  /** Counts this instruction, and those of the sequence before it, as retired. */
   private spend(): void {
     this.spendCount(this.retired + 1);
   }
