@@ -54,6 +54,17 @@ export function debianPackage(name: string, arch: DebianFile["arch"]): string | 
   }
 }
 
+/** The packages that a package depends on, by name, alternatives included; empty when that cannot be had. */
+export function debianDependencies(name: string, arch: DebianFile["arch"]): string[] {
+  try {
+    const output = execFileSync("apt-cache", [...privateApt(arch), "depends", name], { stdio: "pipe" }).toString();
+    return [...output.matchAll(/Depends: (\S+)/g)].map((match) => match[1] ?? "");
+  } catch (error) {
+    failures.set(packageFolder(name, arch), `Debian package ${name}:${arch} cannot be had: ${firstLine(error)}`);
+    return [];
+  }
+}
+
 /** The reason for a skip after `debianFile` or `debianPackage` answered undefined. */
 export function debianSkip(name: string, arch: DebianFile["arch"]): string {
   return failures.get(packageFolder(name, arch)) ?? `the file is not in the Debian package ${name}:${arch}`;
