@@ -29,7 +29,7 @@ import { setWindow } from "../kernel/tty/ioctl.ts";
 import { createTtyFile } from "../kernel/tty/open.ts";
 import { createTty, UART_CHANNEL } from "../kernel/tty/tty.ts";
 import { feedTtysFrom } from "../kernel/tty/wire.ts";
-import type { Machine } from "../machine/machine.ts";
+import type { Machine, RunLimit, StopReason } from "../machine/machine.ts";
 import type { Hart } from "../machine/riscv64/hart.ts";
 import { createPlatform, MINIMUM_MEMORY, type Architecture, type Platform } from "./platform.ts";
 import { createKernelState } from "./state.ts";
@@ -127,7 +127,7 @@ export function bootSystem(options: BootOptions): System {
   options.onKernel?.(kernel);
 
   let failure: { error: unknown; report: string } | undefined;
-  const fail = (hart: Hart, error: unknown): void => {
+  const fail = (hart: Hart | undefined, error: unknown): void => {
     failure ??= { error, report: describePanic(platform, hart, error) };
     machine.requestStop();
   };
@@ -168,16 +168,40 @@ export function bootSystem(options: BootOptions): System {
     }
   }
 
+  function advance(limit: RunLimit): StopReason {
+    const watched = listAlive();
+    let reason: StopReason = { kind: "stopped" };
+    try {
+      reason = machine.run(limit);
+    } catch (error) {
+      fail(undefined, error);
+    }
+    output.flush();
+    reportExits(watched);
+    return reason;
+  }
+
+  /** Kernel work that the host asks for, between slices: no hart is in the kernel, and all of them look at what has changed. */
+  function fromOutside<T>(work: () => T): T | undefined {
+    if (failure !== undefined) return undefined;
+    try {
+      kernel.state.scheduler.kernelHart = NO_HART;
+      const result = work();
+      interruptHarts();
+      return result;
+    } catch (error) {
+      fail(undefined, error);
+      return undefined;
+    }
+  }
+
   function interruptHarts(): void {
     for (const { id } of machine.harts) kernel.arch.sendInterprocessorInterrupt(kernel, id);
   }
 
   function run({ instructions }: { readonly instructions: number }): RunState {
     if (stopped !== undefined) return stopped;
-    const watched = listAlive();
-    const reason = machine.run({ instructions, idle: "return" });
-    output.flush();
-    reportExits(watched);
+    const reason = advance({ instructions, idle: "return" });
     const { shutdown } = kernel.state;
     if (failure !== undefined) {
       stopped = { kind: "stopped", status: FAILURE_STATUS, reason: "panic", report: failure.report };
@@ -194,12 +218,7 @@ export function bootSystem(options: BootOptions): System {
     kernel,
     machine,
     run,
-    spawn(request) {
-      kernel.state.scheduler.kernelHart = NO_HART;
-      const process = spawn(kernel, request);
-      interruptHarts();
-      return process;
-    },
+    spawn: (request) => fromOutside(() => spawn(kernel, request)) ?? "EIO",
     powerOff() {
       kernel.state.shutdown ??= { kind: "power-off", status: 0 };
       interruptHarts();
@@ -209,18 +228,14 @@ export function bootSystem(options: BootOptions): System {
       if (hart !== undefined) fail(hart, new KernelBug(message));
     },
     skipTo(timeNs) {
-      if (stopped !== undefined) return;
-      const watched = listAlive();
-      machine.run({ untilNs: timeNs });
-      output.flush();
-      reportExits(watched);
+      if (stopped === undefined) advance({ untilNs: timeNs });
     },
     deliverInput(channel) {
       if (channel === CONSOLE_CHANNEL) moveConsoleInput(options.hostPorts, platform);
-      kernel.state.scheduler.kernelHart = NO_HART;
-      wakeChannelReaders(kernel, channel);
-      feedTtysFrom(kernel, channel);
-      interruptHarts();
+      fromOutside(() => {
+        wakeChannelReaders(kernel, channel);
+        feedTtysFrom(kernel, channel);
+      });
     },
     onProcessExit(listener) {
       exitListeners.push(listener);
@@ -228,18 +243,12 @@ export function bootSystem(options: BootOptions): System {
     signal(pid, signal) {
       const process = kernel.state.processes.get(pid);
       if (process === undefined) return "ESRCH";
-      kernel.state.scheduler.kernelHart = NO_HART;
-      const result = sendSignal(kernel, process, { ...userSignal(signal, process), pid: 0 });
-      interruptHarts();
-      return result;
+      return fromOutside(() => sendSignal(kernel, process, { ...userSignal(signal, process), pid: 0 })) ?? "EIO";
     },
     wakeHarts: interruptHarts,
     resizeConsole(rows, columns) {
       const [tty] = kernel.state.ttys.ttys;
-      if (tty === undefined) return;
-      kernel.state.scheduler.kernelHart = NO_HART;
-      setWindow(kernel, tty, rows, columns, 0, 0);
-      interruptHarts();
+      if (tty !== undefined) fromOutside(() => setWindow(kernel, tty, rows, columns, 0, 0));
     },
   };
 }
@@ -284,7 +293,7 @@ function mountRoot(k: Kernel, options: BootOptions): PathRef {
   const { root } = options;
   const mounted =
     root.kind === "archive"
-      ? mountFilesystem(k, "tmpfs", undefined, { source: "rootfs", mode: 0o755, limitBytes: Infinity })
+      ? mountFilesystem(k, "tmpfs", undefined, { source: "tmpfs", mode: 0o755, limitBytes: Infinity })
       : mountFilesystem(k, "hostfs", undefined, { source: root.directory });
   if (typeof mounted === "string") throw new BootError(`cannot mount the root file system: ${mounted}`);
   const place = resolveFromRoot(k, "/");
@@ -322,11 +331,13 @@ function moveConsoleInput(ports: HostPorts, platform: Platform): void {
 }
 
 /** What a person needs to find the bug: the error, where TypeScript was, and the registers of the hart. */
-function describePanic(platform: Platform, hart: Hart, error: unknown): string {
+function describePanic(platform: Platform, hart: Hart | undefined, error: unknown): string {
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const stack = error instanceof Error ? (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line)) : [];
   const trace = stack.map((line) => line.replace(/\(?(file:\/\/)?\S*\/(dist\/)?(src\/)/, "($3")).slice(0, 24);
-  return [`kernel panic on hart ${hart.id}: ${what}`, ...trace, platform.describeHart(hart)].join("\n");
+  const where = hart === undefined ? "" : ` on hart ${hart.id}`;
+  const harts = hart === undefined ? platform.machine.harts : [hart];
+  return [`kernel panic${where}: ${what}`, ...trace, ...harts.map((each) => platform.describeHart(each))].join("\n");
 }
 
 /** Collects the console's bytes and hands them on in chunks. */
