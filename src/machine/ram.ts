@@ -19,6 +19,7 @@ export class Ram implements PhysicalMemory {
   /** Where RAM begins in the WebAssembly memory. */
   readonly host: number;
   private readonly bytes: Uint8Array;
+  private readonly halves: Uint16Array;
   private readonly view: DataView;
   private code: CodeTracker | undefined;
 
@@ -27,6 +28,7 @@ export class Ram implements PhysicalMemory {
     this.size = size;
     this.host = host;
     this.bytes = new Uint8Array(buffer, host, size);
+    this.halves = new Uint16Array(buffer, host, size / 2);
     this.view = new DataView(buffer, host, size);
   }
 
@@ -50,6 +52,11 @@ export class Ram implements PhysicalMemory {
 
   read16(address: number): number {
     return this.view.getUint16(this.offset(address, 2), true);
+  }
+
+  /** As `read16`, of an even address that is known to be in RAM. */
+  readHalf(address: number): number {
+    return this.halves[(address - this.base) >>> 1] ?? 0;
   }
 
   read32(address: number): number {

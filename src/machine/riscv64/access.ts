@@ -14,7 +14,7 @@ import type { CodeCache } from "./code.ts";
 import type { AccessType, Hart, Privilege, Translation } from "./hart.ts";
 import { CELL } from "./layout.ts";
 import { ACCESS_FAULT, schemeOf, walk, type WalkMemory, type WalkRequest, type WalkResult } from "./mmu.ts";
-import { pmpAllows, pmpIsUniform } from "./pmp.ts";
+import { NO_PMP, pmpAllows, pmpIsUniform, readPmp, type PmpMap } from "./pmp.ts";
 import type { Registers } from "./registers.ts";
 import type { TlbSet } from "./tlb.ts";
 
@@ -37,6 +37,7 @@ export class MemoryAccess implements WalkMemory {
   tvalHi = 0;
   pteLo = 0;
   pteHi = 0;
+  private pmp: PmpMap = NO_PMP;
   private readonly word: BusWord = { lo: 0, hi: 0 };
   private readonly request: WalkRequest = {
     lo: 0,
@@ -76,6 +77,11 @@ export class MemoryAccess implements WalkMemory {
     registers.set(CELL.tlb, base);
   }
 
+  /** Reads the PMP's registers again. */
+  refreshPmp(): void {
+    this.pmp = readPmp(this.registers);
+  }
+
   /**
    * The physical address of `size` bytes, which lie in one page; -1 when the access raises an exception, which is noted.
    * Fills the TLB.
@@ -103,8 +109,8 @@ export class MemoryAccess implements WalkMemory {
       mappingSize = 2 ** this.result.shift;
     }
     const physical = page + (lo & 4095);
-    if (!pmpAllows(registers, physical, size, access, privilege)) return this.fail(ACCESS_FAULT[access]);
-    if (ram.contains(page, 4096) && pmpIsUniform(registers, page)) {
+    if (!pmpAllows(this.pmp, physical, size, access, privilege)) return this.fail(ACCESS_FAULT[access]);
+    if (ram.contains(page, 4096) && pmpIsUniform(this.pmp, page)) {
       this.fill(access, lo, hi, page, mappingSize);
     }
     return physical;
@@ -113,15 +119,13 @@ export class MemoryAccess implements WalkMemory {
   private fill(access: AccessType, lo: number, hi: number, page: number, mappingSize: number): void {
     const { machine } = this;
     const ramPage = machine.ram.pageOf(page);
-    let addend: number;
-    if (access === "execute") {
-      addend = machine.code.recordsOf(ramPage);
-    } else {
-      // A store to a page with decoded code must come here each time.
-      if (access === "store" && machine.code.hasCode(ramPage)) return;
-      addend = (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
-    }
-    this.tlbs.fill(access, lo & -4096, hi, page / 4096, addend, mappingSize);
+    const addend =
+      access === "execute"
+        ? machine.code.recordsOf(ramPage)
+        : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
+    // The interpreter must not store to a page with decoded code by itself.
+    const isForHost = access === "store" && machine.code.hasCode(ramPage);
+    this.tlbs.fill(access, lo & -4096, hi, page / 4096, addend, mappingSize, isForHost);
     machine.probes.tlbFill?.(this.hart, toNumber(hi, lo & -4096), page, access);
   }
 
@@ -142,7 +146,7 @@ export class MemoryAccess implements WalkMemory {
       page = this.result.page;
     }
     const physical = page + (lo & 4095);
-    if (!pmpAllows(registers, physical, 1, access, privilege)) {
+    if (!pmpAllows(this.pmp, physical, 1, access, privilege)) {
       return { ok: false, cause: ACCESS_FAULT[access], tval: { hi, lo } };
     }
     return { ok: true, physical };
@@ -227,14 +231,14 @@ export class MemoryAccess implements WalkMemory {
   readPte(address: number): boolean {
     const { ram } = this.machine;
     // The walker's own accesses are those of S-mode.
-    if (!ram.contains(address, 8) || !pmpAllows(this.registers, address, 8, "load", 1)) return false;
+    if (!ram.contains(address, 8) || !pmpAllows(this.pmp, address, 8, "load", 1)) return false;
     this.pteLo = ram.read32(address);
     this.pteHi = ram.read32(address + 4);
     return true;
   }
 
   writePteLow(address: number, lo: number): boolean {
-    if (!pmpAllows(this.registers, address, 8, "store", 1)) return false;
+    if (!pmpAllows(this.pmp, address, 8, "store", 1)) return false;
     this.machine.ram.write32(address, lo);
     return true;
   }

@@ -17,7 +17,7 @@ import { EXCEPTION } from "../../isa/riscv64/causes.ts";
 import { MSTATUS } from "../../isa/riscv64/csrs.ts";
 import { expandCompressed } from "../../isa/riscv64/compressed.ts";
 import { decodeInto, newDecoded, type Decoded } from "../../isa/riscv64/decode.ts";
-import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
+import { instructionId, INSTRUCTIONS } from "../../isa/riscv64/instructions.ts";
 import { highHalf, toNumber, toUnsignedNumber, type Word64 } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import type { KernelBinding } from "../machine.ts";
@@ -31,7 +31,7 @@ import { CELL, RECORD, type Layout } from "./layout.ts";
 import { Registers } from "./registers.ts";
 import { exactFloatOf } from "./semantics/float-lookup.ts";
 import { OP } from "./shapes.ts";
-import { executeSystem, type SystemHart } from "./system.ts";
+import { systemSemanticsOf, type SystemHart } from "./system.ts";
 import { TlbSet } from "./tlb.ts";
 import { enterTrap, hasSupervisorTimer, interruptToTake, pendingInterrupts, returnFromTrap } from "./traps.ts";
 
@@ -49,7 +49,10 @@ export type Tier = "run" | "step";
 
 const SIP_STIP = 1 << 5;
 const MIP_SEIP = 9;
-/** Bit numbers of exceptions that store nothing in tval but 0 are left to those who raise them. */
+const JALR = instructionId("jalr");
+const usesFloat: readonly boolean[] = INSTRUCTIONS.map((row) => row.extension === "F" || row.extension === "D");
+const exactFloats: readonly (ExactFloat | undefined)[] = INSTRUCTIONS.map((row) => exactFloatOf(row.mnemonic));
+/** What `slow` and `miss` tell the interpreter. */
 const RESUME = 0;
 const LEAVE = 1;
 
@@ -178,60 +181,63 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
     const physical = access.translate("execute", pcLo, pcHi, 2);
     if (physical < 0) return this.raiseFailedAccess();
     if (!ram.contains(physical, 2)) return this.raise(EXCEPTION.instructionAccessFault, pcLo, pcHi);
-    let bits = ram.read16(physical);
+    let bits = ram.readHalf(physical);
     let size = 2;
     if ((bits & 3) === 3) {
       size = 4;
-      const second = addWords(pcLo, pcHi, 2);
       let rest = physical + 2;
-      if ((second.lo & 4095) === 0) {
+      if ((pcLo & 4095) === 4094) {
+        const second = addWords(pcLo, pcHi, 2);
         rest = access.translate("execute", second.lo, second.hi, 2);
         if (rest < 0) return this.raiseFailedAccess();
+        if (!ram.contains(rest, 2)) return this.raise(EXCEPTION.instructionAccessFault, second.lo, second.hi);
       }
-      if (!ram.contains(rest, 2)) return this.raise(EXCEPTION.instructionAccessFault, second.lo, second.hi);
-      bits |= ram.read16(rest) << 16;
+      bits |= ram.readHalf(rest) << 16;
     }
-    const next = addWords(pcLo, pcHi, size);
-    registers.setWords(CELL.nextPc, next.lo, next.hi);
+    const nextLo = (pcLo + size) | 0;
+    registers.setWords(CELL.nextPc, nextLo, nextLo >= 0 && pcLo < 0 ? (pcHi + 1) | 0 : pcHi);
     registers.set(CELL.stepTransferred, 0);
     const { decoded } = this;
     if (!decodeInto(decoded, size === 2 ? expandCompressed(bits) : bits)) return this.raiseIllegal(bits);
-    // Decoding succeeded, so the id is a row's.
-    const row = INSTRUCTIONS[decoded.id] as Instruction;
-    const outcome = executeSystem(this, row.mnemonic, decoded);
-    if (outcome === "illegal") return this.raiseIllegal(bits);
-    if (outcome === "jumped" || outcome === "trapped") return;
-    if (outcome === undefined && !this.stepComputation(row, bits)) return;
-    this.completeStep(row.mnemonic === "jalr");
+    const system = systemSemanticsOf(decoded.id);
+    if (system !== undefined) {
+      const outcome = system(this, decoded);
+      if (outcome === "illegal") return this.raiseIllegal(bits);
+      if (outcome === "jumped" || outcome === "trapped") return;
+    } else if (!this.stepComputation(bits)) {
+      return;
+    }
+    this.completeStep(decoded.id === JALR);
   }
 
   /** Executes an instruction that is not the system's; false when it trapped. */
-  private stepComputation(row: Instruction, bits: number): boolean {
+  private stepComputation(bits: number): boolean {
     const { registers, decoded } = this;
-    if (row.extension === "F" || row.extension === "D") {
+    const { id } = decoded;
+    if (usesFloat[id] === true) {
       if ((registers.get(CELL.mstatus) & MSTATUS.FS) === 0) {
         this.raiseIllegal(bits);
         return false;
       }
       registers.set(CELL.mstatus, registers.get(CELL.mstatus) | MSTATUS.FS);
       registers.refreshFloat();
-      const exact: ExactFloat | undefined = exactFloatOf(row.mnemonic);
+      const exact = exactFloats[id];
       if (exact !== undefined) {
         if (exact(registers, decoded)) return true;
         this.raiseIllegal(bits);
         return false;
       }
     }
-    const floats = floatFieldsOf(row.id);
+    const floats = floatFieldsOf(id);
     const record = CELL.stepRecord;
-    registers.set(record, destinationAddress(row.id, decoded.rd) << 16);
+    registers.set(record, destinationAddress(id, decoded.rd) << 16);
     registers.set(
       record + RECORD.rs1,
       sourceAddress(floats.rs1, decoded.rs1) | (sourceAddress(floats.rs2, decoded.rs2) << 16),
     );
     registers.set(record + RECORD.imm, decoded.imm);
     registers.set(record + RECORD.rs3, sourceAddress(true, decoded.rs3));
-    if (this.interpreter?.step(row.id) === 0) return true;
+    if (this.interpreter?.step(id) === 0) return true;
     this.raiseFailedAccess();
     return false;
   }
@@ -346,6 +352,7 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
   }
 
   onPmpChanged(): void {
+    this.access.refreshPmp();
     this.tlbs.flush(undefined, undefined);
   }
 

@@ -42,14 +42,20 @@ function napotSize(registers: Registers, entry: number): number {
 
 const trailingOnes = (word: number): number => 31 - Math.clz32(~word & -~word);
 
-/** Whether all of [address, address + length) may be accessed. */
-export function pmpAllows(
-  registers: Registers,
-  address: number,
-  length: number,
-  access: AccessType,
-  privilege: Privilege,
-): boolean {
+/** The active entries, with what they cover; made again whenever a register of the PMP changes. */
+export interface PmpMap {
+  /** In order of priority. [start, end) may be empty. */
+  readonly ranges: readonly { readonly start: number; readonly end: number; readonly config: number }[];
+  /** Whether everything may be accessed by everyone: the usual case, when firmware opens all of memory with one entry. */
+  readonly isOpen: boolean;
+}
+
+export const NO_PMP: PmpMap = { ranges: [], isOpen: false };
+
+const ALL = PMPCFG.R | PMPCFG.W | PMPCFG.X;
+
+export function readPmp(registers: Registers): PmpMap {
+  const ranges: { start: number; end: number; config: number }[] = [];
   for (let entry = 0; entry < PMP_ENTRIES; entry++) {
     const config = pmpConfig(registers, entry);
     const match = (config & PMPCFG.A) >> PMPCFG_A_SHIFT;
@@ -64,6 +70,17 @@ export function pmpAllows(
       start = Math.floor(start / size) * size;
       end = start + size;
     }
+    ranges.push({ start, end, config });
+  }
+  const [first] = ranges;
+  const isOpen = first !== undefined && first.start === 0 && first.end >= 2 ** 56 && (first.config & ALL) === ALL;
+  return { ranges, isOpen };
+}
+
+/** Whether all of [address, address + length) may be accessed. */
+export function pmpAllows(map: PmpMap, address: number, length: number, access: AccessType, privilege: Privilege): boolean {
+  if (map.isOpen) return true;
+  for (const { start, end, config } of map.ranges) {
     if (address >= end || address + length <= start) continue;
     if (address < start || address + length > end) return false;
     if (privilege === 3 && (config & PMPCFG.L) === 0) return true;
@@ -73,23 +90,11 @@ export function pmpAllows(
 }
 
 /** Whether every byte of the page has the same answer, so that a TLB entry may stand for it. */
-export function pmpIsUniform(registers: Registers, page: number): boolean {
-  for (let entry = 0; entry < PMP_ENTRIES; entry++) {
-    const match = (pmpConfig(registers, entry) & PMPCFG.A) >> PMPCFG_A_SHIFT;
-    if (match === PMP_MATCH.off) continue;
-    let start = addressOf(registers, entry);
-    let end = start + 4;
-    if (match === PMP_MATCH.tor) {
-      end = start;
-      start = entry === 0 ? 0 : addressOf(registers, entry - 1);
-      if (start >= end) continue;
-    } else if (match === PMP_MATCH.napot) {
-      const size = napotSize(registers, entry);
-      start = Math.floor(start / size) * size;
-      end = start + size;
-    }
+export function pmpIsUniform(map: PmpMap, page: number): boolean {
+  if (map.isOpen) return true;
+  for (const { start, end } of map.ranges) {
     if (start <= page && page + 4096 <= end) return true;
-    if (start < page + 4096 && page < end) return false;
+    if (start < page + 4096 && page < end && start < end) return false;
   }
   return true;
 }

@@ -5,7 +5,7 @@
 import type { Decoded } from "../../isa/riscv64/decode.ts";
 import { csrPrivilege, isCsrReadOnly, MSTATUS } from "../../isa/riscv64/csrs.ts";
 import { EXCEPTION } from "../../isa/riscv64/causes.ts";
-import type { Mnemonic, MnemonicOfExtension } from "../../isa/riscv64/instructions.ts";
+import { INSTRUCTIONS, type InstructionId, type Mnemonic, type MnemonicOfExtension } from "../../isa/riscv64/instructions.ts";
 import { toNumber } from "../../lib/word64.ts";
 import { findCsr, type CsrHart, type CsrValue } from "./csrs.ts";
 import { CELL } from "./layout.ts";
@@ -32,7 +32,10 @@ export interface SystemHart extends CsrHart {
  */
 export type SystemOutcome = "done" | "jumped" | "illegal" | "trapped";
 
-type SystemSemantics = (hart: SystemHart, instruction: Decoded) => SystemOutcome;
+export type SystemSemantics = (hart: SystemHart, instruction: Decoded) => SystemOutcome;
+
+/** What the CSR being accessed held: one for all, so that an access allocates nothing. */
+const old: CsrValue = { lo: 0, hi: 0 };
 
 type Update = (old: number, operand: number) => number;
 const replace: Update = (_, operand) => operand;
@@ -53,14 +56,14 @@ const csrAccess =
     if (row.mayAccess !== undefined && !row.mayAccess(hart)) return "illegal";
     const lo = isImmediate ? rs1 : registers.xLo(rs1);
     const hi = isImmediate ? 0 : registers.xHi(rs1);
-    const old: CsrValue = { lo: 0, hi: 0 };
     if (update !== replace || rd !== 0) row.read(hart, old);
-    const destination = { lo: old.lo, hi: old.hi };
+    const readLo = old.lo;
+    const readHi = old.hi;
     if (writes) {
       if (update !== replace) row.readForUpdate?.(hart, old);
       row.write(hart, update(old.lo, lo), update(old.hi, hi));
     }
-    registers.setX(rd, destination.lo, destination.hi);
+    registers.setX(rd, readLo, readHi);
     return "done";
   };
 
@@ -121,8 +124,12 @@ const systemSemantics: Readonly<Record<SystemMnemonic, SystemSemantics>> = {
   kentry: (hart, { imm }) => (hart.enterKernel(imm) ? "jumped" : "illegal"),
 };
 
-/** Executes a system instruction; undefined when the mnemonic is none. */
-export function executeSystem(hart: SystemHart, mnemonic: Mnemonic, instruction: Decoded): SystemOutcome | undefined {
+const semanticsById: readonly (SystemSemantics | undefined)[] = INSTRUCTIONS.map(({ mnemonic }) => {
   const byName: Readonly<Partial<Record<Mnemonic, SystemSemantics>>> = systemSemantics;
-  return byName[mnemonic]?.(hart, instruction);
+  return byName[mnemonic];
+});
+
+/** What a system instruction does, by its id; undefined for the others. */
+export function systemSemanticsOf(id: InstructionId): SystemSemantics | undefined {
+  return semanticsById[id];
 }

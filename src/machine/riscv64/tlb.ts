@@ -36,6 +36,8 @@ interface Context {
 const MAX_SUPERPAGES = 32;
 const MAX_LOGGED = 512;
 const INVALID = -1;
+/** A bit of a tag that no address has when the interpreter compares: alignment bits are lower, page bits higher. */
+const HOST_ONLY = 1 << 11;
 
 export class TlbSet {
   private readonly words: Int32Array;
@@ -84,12 +86,23 @@ export class TlbSet {
     return oldest.base;
   }
 
-  /** Enters a translation into the current context. `size` is that of the mapping it comes from. */
-  fill(access: AccessType, pageLo: number, pageHi: number, physicalPage: number, addend: number, size: number): void {
+  /**
+   * Enters a translation into the current context. `size` is that of the mapping it comes from; `isForHost` hides it from
+   * the interpreter, which then leaves each such access to the exact tier.
+   */
+  fill(
+    access: AccessType,
+    pageLo: number,
+    pageHi: number,
+    physicalPage: number,
+    addend: number,
+    size: number,
+    isForHost: boolean,
+  ): void {
     const { current } = this;
     const index = entryIndex(current.base, access, pageLo);
     if (current.filledCount < MAX_LOGGED) current.filled[current.filledCount++] = index;
-    this.words[index] = pageLo;
+    this.words[index] = isForHost ? pageLo | HOST_ONLY : pageLo;
     this.words[index + 1] = pageHi;
     this.words[index + 2] = addend;
     this.words[index + 3] = physicalPage;
@@ -99,7 +112,7 @@ export class TlbSet {
   /** The address of the current context's entry for a page, if it is there; else -1. In units of words. */
   find(access: AccessType, lo: number, hi: number): number {
     const index = entryIndex(this.current.base, access, lo);
-    return this.words[index] === (lo & -4096) && this.words[index + 1] === hi ? index : -1;
+    return ((this.words[index] ?? 0) & ~HOST_ONLY) === (lo & -4096) && this.words[index + 1] === hi ? index : -1;
   }
 
   /** The addend of an entry that `find` gave. */
@@ -150,7 +163,7 @@ export class TlbSet {
           const lo = this.words[index] ?? 0;
           if (lo === INVALID) continue;
           found.push({
-            virtualPage: toNumber(this.words[index + 1] ?? 0, lo),
+            virtualPage: toNumber(this.words[index + 1] ?? 0, lo & ~HOST_ONLY),
             physicalPage: this.physicalPageAt(index) * 4096,
             access,
             satp: { hi: context.satpHi, lo: context.satpLo },
@@ -176,7 +189,7 @@ export class TlbSet {
     const hi = highHalf(virtualAddress);
     for (const access of ["load", "store", "execute"] as const) {
       const index = entryIndex(context.base, access, lo);
-      if (this.words[index] === (lo & -4096) && this.words[index + 1] === hi) this.drop(index);
+      if (((this.words[index] ?? 0) & ~HOST_ONLY) === (lo & -4096) && this.words[index + 1] === hi) this.drop(index);
     }
   }
 
