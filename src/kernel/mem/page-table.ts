@@ -142,13 +142,22 @@ export function visitRange(k: Kernel, space: AddressSpace, start: VirtAddr, end:
 
 /** Frees every table of the space, root included. The leaves' frames are their owners' business. */
 export function freeTables(k: Kernel, space: AddressSpace): void {
-  const tables: FrameNumber[] = [space.root];
-  visitEntries(k, space, ({ isLeaf, hi, lo }) => {
-    if (!isLeaf) tables.push(k.arch.format.frame(hi, lo));
-  });
-  for (const table of tables) releaseFrame(k, table);
+  freeTable(k, space.root, k.arch.format.levels.length - 1);
   space.tablePages = 0;
   space.residentPages = 0;
+}
+
+function freeTable(k: Kernel, table: FrameNumber, level: number): void {
+  const { format } = k.arch;
+  if (level > 0) {
+    for (let index = 0; index < format.entriesPerTable; index++) {
+      const location = table * PAGE_SIZE + index * 8;
+      const lo = k.memory.read32(location);
+      const hi = k.memory.read32(location + 4);
+      if (format.isValid(hi, lo) && !format.isLeaf(hi, lo, level)) freeTable(k, format.frame(hi, lo), level - 1);
+    }
+  }
+  releaseFrame(k, table);
 }
 
 type LeafChange = (flags: PteFlags, frame: FrameNumber) => PteFlags | undefined;

@@ -57,7 +57,10 @@ function view(hi: number, lo: number): PteView {
 }
 
 function frame(hi: number, lo: number): FrameNumber {
-  return ((hi & PTE_HI.PPN) * 2 ** (32 - PTE_PPN_SHIFT) + (lo >>> PTE_PPN_SHIFT)) as FrameNumber;
+  const low = lo >>> PTE_PPN_SHIFT;
+  // Below 16 GiB all of the PPN is in the low half: no multiplication on the hot path.
+  const high = hi & PTE_HI.PPN;
+  return (high === 0 ? low : high * 2 ** (32 - PTE_PPN_SHIFT) + low) as FrameNumber;
 }
 
 function encode(target: FrameNumber, flags: number, out: Int32Array): void {
