@@ -40,6 +40,8 @@ export interface User {
   readonly thread: Thread;
   /** Calls a handler; the thread is then as if it had returned, or as it is while blocked. */
   call(name: string, ...values: (number | string)[]): SyscallResult;
+  /** Runs the handler again as after a wake-up: restart data are kept. */
+  resume(name: string, ...values: (number | string)[]): SyscallResult;
   /** As `call`, for a call that must succeed. */
   must(name: string, ...values: (number | string)[]): number;
   /** Puts bytes into user memory at BUFFER + offset, and returns the address. */
@@ -91,16 +93,20 @@ function createUser(k: Kernel, root: PathRef, pid: number): User {
   assert.equal(mapped, BUFFER);
   let blockedIn: string | undefined;
 
-  const call: User["call"] = (name, ...values) => {
+  const resume: User["resume"] = (name, ...values) => {
     const row = ROWS.get(name);
     assert.ok(row !== undefined, `no row ${name}`);
     if (thread.state.kind === "blocked") cancelWait(k, thread);
     thread.state = { kind: "running", hart: 0 };
-    if (blockedIn !== name) thread.restart = undefined;
     const result = row.handler({ k, thread, process, hart: 0 }, ...values);
     blockedIn = result === "BLOCKED" ? name : undefined;
     if (result !== "BLOCKED") thread.restart = undefined;
     return result;
+  };
+  const call: User["call"] = (name, ...values) => {
+    // The same call as the one that blocked is that call, begun again.
+    if (blockedIn !== name) thread.restart = undefined;
+    return resume(name, ...values);
   };
   const must: User["must"] = (name, ...values) => {
     const result = call(name, ...values);
@@ -121,6 +127,7 @@ function createUser(k: Kernel, root: PathRef, pid: number): User {
     process,
     thread,
     call,
+    resume,
     must,
     put,
     get,

@@ -72,9 +72,10 @@ function findOrCreate(
   if (failed(walk)) return walk;
   if (creates) {
     if (walk.last !== "name") return exclusive ? "EEXIST" : "EISDIR";
+    if (walk.trailingSlash) return "EISDIR";
     if (walk.ref === undefined) return createRegularFile(k, process, walk, flags, mode);
     if (exclusive) return "EEXIST";
-    if (walk.ref.inode.kind === "directory" || walk.trailingSlash) return "EISDIR";
+    if (walk.ref.inode.kind === "directory") return "EISDIR";
   }
   if (walk.ref === undefined) return "ENOENT";
   const { inode } = walk.ref;
@@ -91,7 +92,6 @@ function createRegularFile(
   flags: number,
   mode: number,
 ): { ref: PathRef; isNew: boolean } | Errno {
-  if (walk.trailingSlash) return "EISDIR";
   if ((flags & flag.O_DIRECTORY) !== 0) return "EINVAL";
   const directory = walk.parent.inode;
   if (walk.parent.mount.flags.readOnly) return "EROFS";
