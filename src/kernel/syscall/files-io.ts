@@ -39,6 +39,9 @@ export interface UserBuffer {
 /** Bytes that go through the kernel at a time. */
 const CHUNK = 1 << 20;
 
+/** Room for a read that finds nothing sure: at least an eventfd's 8 bytes and the most that VMIN asks for. */
+const SMALL_READ = 256;
+
 /** Files whose reads go on until the buffer is full; others give what they have. */
 const CONTINUES: ReadonlySet<OpenFileKind> = new Set(["file", "zero", "full", "random", "proc"]);
 const SEEKABLE: ReadonlySet<OpenFileKind> = new Set([
@@ -72,8 +75,8 @@ export function readToUser(
     const there = operations.readable(k, file, wanted, at);
     if (there === 0 && done > 0) break;
     if (there > 0 && !isWritable(call, buffers, done, there)) return done > 0 ? done : "EFAULT";
-    // Where nothing is there, the read says why: end of file, not yet, or an error.
-    const target = new Uint8Array(there > 0 ? there : Math.min(wanted, 8));
+    // Where nothing is there, the read says why: end of file, not yet, an error, or a timed terminal read that makes do with less.
+    const target = new Uint8Array(there > 0 ? there : Math.min(wanted, SMALL_READ));
     const count = operations.read(k, thread, file, target, at);
     if (failed(count)) return done > 0 && count !== BLOCKED ? done : count;
     const stored = scatter(call, buffers, done, target.subarray(0, count));

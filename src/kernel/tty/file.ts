@@ -24,7 +24,12 @@ export const ttyOperations: FileOperations = {
 
   readable(k, file, limit) {
     const tty = ttyOf(k, file);
-    return tty === undefined ? 0 : Math.max(0, Math.min(limit, readableInput(tty)));
+    if (tty === undefined) return 0;
+    // Below VMIN a read still waits, or ends by its timer: it must be given room for more than is there.
+    const isRaw = (tty.termios.localFlags & ICANON) === 0;
+    const least = isRaw ? Math.min(tty.termios.controlCharacters[VMIN] ?? 1, limit) : 0;
+    const there = readableInput(tty);
+    return there < least ? 0 : Math.max(0, Math.min(limit, there));
   },
 
   read(k, thread, file, target) {
