@@ -22,7 +22,10 @@ export interface KernelBinding {
 /** Listeners; an unset one costs nothing that can be measured. They only listen. */
 export interface MachineProbes {
   /** A trap was taken: `pc` is the instruction it interrupted, `to` the privilege that handles it. */
-  trap?: (hart: Hart, trap: { cause: number; interrupt: boolean; tval: number; pc: number; from: Privilege; to: Privilege }) => void;
+  trap?: (
+    hart: Hart,
+    trap: { cause: number; interrupt: boolean; tval: number; pc: number; from: Privilege; to: Privilege },
+  ) => void;
   /** `mret` or `sret` completed. */
   trapReturn?: (hart: Hart, from: Privilege) => void;
   /** satp was written. */

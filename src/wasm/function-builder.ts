@@ -267,7 +267,12 @@ export class FunctionBuilder {
     return tokenOf<(typeof memoryLoads)[K][1]>(type);
   }
 
-  store<K extends MemoryStore>(kind: K, _address: I32, _value: Value<(typeof memoryStores)[K][1]>, offset: number): void {
+  store<K extends MemoryStore>(
+    kind: K,
+    _address: I32,
+    _value: Value<(typeof memoryStores)[K][1]>,
+    offset: number,
+  ): void {
     this.memoryAccess(memoryStores[kind][0], offset);
   }
 
@@ -279,7 +284,7 @@ export class FunctionBuilder {
     let runs = 0;
     for (let i = 0; i < this.localTypes.length; i++) if (this.localTypes[i] !== this.localTypes[i - 1]) runs++;
     scratch.unsigned(runs);
-    for (let start = 0; start < this.localTypes.length; ) {
+    for (let start = 0; start < this.localTypes.length;) {
       const type = this.localTypes[start];
       if (type === undefined) break;
       let end = start + 1;

@@ -120,9 +120,7 @@ export class MemoryAccess implements WalkMemory {
     const { machine } = this;
     const ramPage = machine.ram.pageOf(page);
     const addend =
-      access === "execute"
-        ? machine.code.recordsOf(ramPage)
-        : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
+      access === "execute" ? machine.code.recordsOf(ramPage) : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
     // The interpreter must not store to a page with decoded code by itself.
     const isForHost = access === "store" && machine.code.hasCode(ramPage);
     this.tlbs.fill(access, lo & -4096, hi, page / 4096, addend, mappingSize, isForHost);
@@ -142,7 +140,8 @@ export class MemoryAccess implements WalkMemory {
       if (hi >>> 24 !== 0) return { ok: false, cause: ACCESS_FAULT[access], tval: { hi, lo } };
       page = toUnsignedNumber(hi, lo & -4096);
     } else {
-      if (!this.walkFor(access, lo, hi, privilege, false)) return { ok: false, cause: this.result.cause, tval: { hi, lo } };
+      if (!this.walkFor(access, lo, hi, privilege, false))
+        return { ok: false, cause: this.result.cause, tval: { hi, lo } };
       page = this.result.page;
     }
     const physical = page + (lo & 4095);

@@ -23,7 +23,11 @@ import type { Forwarding } from "./run-emitter.ts";
 import { LONGEST_SEQUENCE, SEQUENCES } from "./sequences.ts";
 import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer } from "./shapes.ts";
 
+const PAGE_BYTES = 4096;
 const SLOTS = 2048;
+/** Writes to a page with code before it counts as data; doubled each time that it is executed again, up to 2^8 times as many. */
+const PATIENCE = 64;
+const MOST_PATIENCE_SHIFT = 8;
 /** How many instructions are decoded at once, at most; a jump that is always taken ends it too. */
 const DECODE_AHEAD = 32;
 
@@ -48,6 +52,12 @@ export class CodeCache {
   private readonly pageOfFrame: Int32Array;
   private used = 0;
   private victim = 0;
+  /** Code frames that were used and are free again. */
+  private readonly free: number[] = [];
+  /** By code frame: writes to its page since something was decoded there. */
+  private readonly writes: Uint16Array;
+  /** By RAM page: how often its code was given up because of writes. */
+  private readonly lostCode: Uint8Array;
   private readonly decoded: Decoded = newDecoded();
   /** The records decoded together. */
   private readonly run: number[] = [];
@@ -60,6 +70,8 @@ export class CodeCache {
     this.bytes = new Uint8Array(memory.buffer);
     this.frameOfPage = new Int16Array(ramSize / 4096);
     this.pageOfFrame = new Int32Array(layout.codeFrames);
+    this.writes = new Uint16Array(layout.codeFrames);
+    this.lostCode = new Uint8Array(ramSize / 4096);
     this.listener = listener;
   }
 
@@ -71,10 +83,10 @@ export class CodeCache {
   recordsOf(page: number): number {
     const known = this.frameOfPage[page] ?? 0;
     if (known !== 0) return codeFrame(this.layout, known - 1);
-    let frame = this.used;
-    if (frame < this.layout.codeFrames) {
+    let frame = this.free.pop() ?? this.used;
+    if (frame === this.used && frame < this.layout.codeFrames) {
       this.used++;
-    } else {
+    } else if (frame === this.used) {
       frame = this.victim;
       this.victim = (this.victim + 1) % this.layout.codeFrames;
       this.frameOfPage[this.pageOfFrame[frame] ?? 0] = 0;
@@ -85,6 +97,7 @@ export class CodeCache {
     this.halves[(base + SLOTS * RECORD_SIZE) >> 1] = OP.nextPage;
     this.frameOfPage[page] = frame + 1;
     this.pageOfFrame[frame] = page;
+    this.writes[frame] = 0;
     this.listener.onCode(page);
     return base;
   }
@@ -93,6 +106,7 @@ export class CodeCache {
   clear(): void {
     this.frameOfPage.fill(0);
     this.used = 0;
+    this.free.length = 0;
     this.listener.onEvict();
   }
 
@@ -101,9 +115,24 @@ export class CodeCache {
     return this.halves[record >> 1] ?? 0;
   }
 
-  /** The bytes [offset, offset + length) of a RAM page with code have changed. */
+  /**
+   * The bytes [offset, offset + length) of a RAM page with code have changed. A page that is overwritten, or written to again and
+   * again while nothing new is decoded, is data now: it gives up its code frame, so that stores to it are fast. One that is executed
+   * all the same gets more patience each time.
+   */
   invalidate(page: number, offset: number, length: number): void {
-    const base = codeFrame(this.layout, (this.frameOfPage[page] ?? 1) - 1);
+    const frame = (this.frameOfPage[page] ?? 1) - 1;
+    const writes = (this.writes[frame] ?? 0) + 1;
+    this.writes[frame] = writes;
+    const lost = this.lostCode[page] ?? 0;
+    if (length === PAGE_BYTES || writes > PATIENCE << lost) {
+      this.frameOfPage[page] = 0;
+      this.free.push(frame);
+      this.lostCode[page] = length === PAGE_BYTES ? 0 : Math.min(lost + 1, MOST_PATIENCE_SHIFT);
+      this.listener.onEvict();
+      return;
+    }
+    const base = codeFrame(this.layout, frame);
     // An instruction begins at most one slot before a byte that it covers, and so does the last of a sequence.
     const first = Math.max(0, (offset >> 1) - (2 * LONGEST_SEQUENCE - 1));
     const last = Math.min(SLOTS - 1, (offset + length - 1) >> 1);
@@ -113,6 +142,7 @@ export class CodeCache {
   /** Decodes the instruction of a record, and those that follow it. */
   decodeAt(record: number): void {
     const frame = Math.floor((record - this.layout.codeBase) / CODE_FRAME_SIZE);
+    this.writes[frame] = 0;
     const base = codeFrame(this.layout, frame);
     const pageStart = this.layout.ram + (this.pageOfFrame[frame] ?? 0) * 4096;
     let slot = (record - base) / RECORD_SIZE;
@@ -155,7 +185,8 @@ export class CodeCache {
     if (transfer === "forward" || transfer === "backward") imm *= 8;
     this.words[(at + RECORD.imm) >> 2] = imm;
     this.halves[half] = this.chooseOp(row, size, transfer);
-    const ends = row.mnemonic === "jal" || row.mnemonic === "jalr" || row.mnemonic === "mret" || row.mnemonic === "sret";
+    const ends =
+      row.mnemonic === "jal" || row.mnemonic === "jalr" || row.mnemonic === "mret" || row.mnemonic === "sret";
     return ends ? -1 : slot + size / 2;
   }
 

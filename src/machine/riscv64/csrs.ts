@@ -92,12 +92,7 @@ const MSTATUS_WRITABLE =
   MSTATUS.TSR;
 
 const ALL_INTERRUPTS =
-  INTERRUPT_BIT.SSI |
-  INTERRUPT_BIT.MSI |
-  INTERRUPT_BIT.STI |
-  INTERRUPT_BIT.MTI |
-  INTERRUPT_BIT.SEI |
-  INTERRUPT_BIT.MEI;
+  INTERRUPT_BIT.SSI | INTERRUPT_BIT.MSI | INTERRUPT_BIT.STI | INTERRUPT_BIT.MTI | INTERRUPT_BIT.SEI | INTERRUPT_BIT.MEI;
 const DELEGABLE_INTERRUPTS = INTERRUPT_BIT.SSI | INTERRUPT_BIT.STI | INTERRUPT_BIT.SEI;
 /** All exceptions but environment calls from M-mode (11) and the reserved codes 10 and 14. */
 const DELEGABLE_EXCEPTIONS = 0xb3ff;
@@ -170,7 +165,10 @@ const time: CsrRow["read"] = ({ registers }, out) => {
   set(out, ticks | 0, highHalf(ticks));
 };
 
-const floatRow = (read: (registers: Registers) => number, write: (registers: Registers, lo: number) => void): CsrRow => ({
+const floatRow = (
+  read: (registers: Registers) => number,
+  write: (registers: Registers, lo: number) => void,
+): CsrRow => ({
   read: ({ registers }, out) => set(out, read(registers), 0),
   write: ({ registers }, lo) => {
     write(registers, lo);
@@ -376,7 +374,7 @@ for (const [prefix, count] of [
   for (let i = 3; i < 3 + count; i++) rows[csrNumber(`${prefix}${i}`) ?? 0] = constant(0, 0);
 }
 for (let i = 3; i < 3 + CSR_FAMILIES.hpmcounter; i++) {
-  rows[csrNumber(`hpmcounter${i}`) ?? 0] = counterView(2 ** i | 0, constant(0, 0).read);
+  rows[csrNumber(`hpmcounter${i}`) ?? 0] = counterView((2 ** i) | 0, constant(0, 0).read);
 }
 for (let i = 0; i < CSR_FAMILIES.pmpaddr; i++) {
   rows[CSR.pmpaddr0 + i] = i < PMP_ENTRIES ? pmpaddrRow(i) : constant(0, 0);

@@ -333,7 +333,8 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
     const { registers, machine } = this;
     const { kernel } = machine;
     const pc = registers.pc;
-    if (kernel === undefined || registers.privilege !== 1 || pc < kernel.text.start || pc >= kernel.text.end) return false;
+    if (kernel === undefined || registers.privilege !== 1 || pc < kernel.text.start || pc >= kernel.text.end)
+      return false;
     registers.setWords(CELL.pc, registers.get(CELL.nextPc), registers.get(CELL.nextPc + 4));
     registers.retire();
     this.isCheckPoint = true;

@@ -74,11 +74,7 @@ export function buildInterpreterModule(memoryPages: number): Uint8Array<ArrayBuf
   return module.finish();
 }
 
-export function instantiateInterpreter(
-  module: WasmModule,
-  memory: WasmMemory,
-  host: InterpreterHost,
-): Interpreter {
+export function instantiateInterpreter(module: WasmModule, memory: WasmMemory, host: InterpreterHost): Interpreter {
   const imports = {
     memory,
     slow: () => host.slow(),
@@ -151,7 +147,9 @@ function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number)
   }
   for (const sequence of SEQUENCES) {
     f.end();
-    emitter.emitSequence(sequence.map(({ shape, forwarding }) => ({ shape, forwarding, semantics: semanticsOf(shape) })));
+    emitter.emitSequence(
+      sequence.map(({ shape, forwarding }) => ({ shape, forwarding, semantics: semanticsOf(shape) })),
+    );
   }
 
   f.end(); // leave

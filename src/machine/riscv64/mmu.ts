@@ -129,7 +129,8 @@ function virtualPageNumber(lo: number, hi: number, level: number): number {
 /** Privilege and permission of a leaf. S-mode never executes a user page, and reaches it only with SUM. */
 function isAllowed(request: WalkRequest, pteLo: number): boolean {
   const isUserPage = (pteLo & PTE.U) !== 0;
-  if (request.privilege === 0 ? !isUserPage : isUserPage && (request.access === "execute" || !request.sum)) return false;
+  if (request.privilege === 0 ? !isUserPage : isUserPage && (request.access === "execute" || !request.sum))
+    return false;
   switch (request.access) {
     case "load":
       return (pteLo & PTE.R) !== 0 || (request.mxr && (pteLo & PTE.X) !== 0);

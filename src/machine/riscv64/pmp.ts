@@ -78,7 +78,13 @@ export function readPmp(registers: Registers): PmpMap {
 }
 
 /** Whether all of [address, address + length) may be accessed. */
-export function pmpAllows(map: PmpMap, address: number, length: number, access: AccessType, privilege: Privilege): boolean {
+export function pmpAllows(
+  map: PmpMap,
+  address: number,
+  length: number,
+  access: AccessType,
+  privilege: Privilege,
+): boolean {
   if (map.isOpen) return true;
   for (const { start, end, config } of map.ranges) {
     if (address >= end || address + length <= start) continue;

@@ -52,7 +52,15 @@ export const storeInstruction: Readonly<Record<StoreKind, MemoryStore & `i64${st
   i64: "i64",
 };
 
-export const accessSize: Readonly<Record<LoadKind, 1 | 2 | 4 | 8>> = { i8: 1, u8: 1, i16: 2, u16: 2, i32: 4, u32: 4, i64: 8 };
+export const accessSize: Readonly<Record<LoadKind, 1 | 2 | 4 | 8>> = {
+  i8: 1,
+  u8: 1,
+  i16: 2,
+  u16: 2,
+  i32: 4,
+  u32: 4,
+  i64: 8,
+};
 
 /** Which operand of an instruction in a sequence is the result of the one before it. */
 export type Forwarding = "none" | "rs1" | "rs2";
@@ -357,7 +365,10 @@ export class RunEmitter implements RiscvEmitter {
       return;
     }
     const offset = this.f.load("i32", this.getIp(), this.recordOffset + RECORD.imm);
-    f.setLocal(frame.ip, i32.add(offset, this.recordOffset === 0 ? this.getIp() : i32.add(this.getIp(), i32.const(this.recordOffset))));
+    f.setLocal(
+      frame.ip,
+      i32.add(offset, this.recordOffset === 0 ? this.getIp() : i32.add(this.getIp(), i32.const(this.recordOffset))),
+    );
     this.spend();
     if (this.shape.transfer === "backward") {
       f.branchIf(frame.leave, i32.le_s(f.getLocal(frame.fuel, "i32"), i32.const(0)));
@@ -402,7 +413,10 @@ export class RunEmitter implements RiscvEmitter {
   private addressAt(bytes: number): I64 {
     const { f, frame, i32, i64 } = this;
     const slot = i32.shr_u(this.getIp(), i32.const(3));
-    return i64.add(i64.extend_i32_u(bytes === 0 ? slot : i32.add(slot, i32.const(bytes))), f.getLocal(frame.pcBase, "i64"));
+    return i64.add(
+      i64.extend_i32_u(bytes === 0 ? slot : i32.add(slot, i32.const(bytes))),
+      f.getLocal(frame.pcBase, "i64"),
+    );
   }
 
   /** The address in this memory of a virtual address; leaves to the exact tier on a TLB miss. */
@@ -415,9 +429,7 @@ export class RunEmitter implements RiscvEmitter {
         f.getLocal(frame.tlb, "i32"),
       ),
     );
-    this.slow(
-      i64.ne(f.load("i64", entry.get(), table), i64.and(virtual.get(), i64.const(-4096 | (size - 1)))),
-    );
+    this.slow(i64.ne(f.load("i64", entry.get(), table), i64.and(virtual.get(), i64.const(-4096 | (size - 1)))));
     return i32.add(i32.wrap_i64(virtual.get()), f.load("i32", entry.get(), table + 8));
   }
 

@@ -111,20 +111,36 @@ export const SHAPES: readonly Shape[] = INSTRUCTIONS.filter((row) => !isSystem(r
   if (roundsEveryWay.has(mnemonic)) {
     forms.push(...ROUNDINGS.slice(1).map((rounding) => ({ size: 4, zero: undefined, rounding }) as const));
   }
-  return transfersOf(mnemonic, row.formatName).flatMap((transfer) => forms.map((form) => ({ mnemonic, transfer, ...form })));
+  return transfersOf(mnemonic, row.formatName).flatMap((transfer) =>
+    forms.map((form) => ({ mnemonic, transfer, ...form })),
+  );
 });
 
 /** The name that pairs.ts uses. */
 export function shapeName({ mnemonic, size, zero, transfer, rounding }: Shape): string {
   const target = { none: "", forward: "@f", backward: "@b", far: "@x" }[transfer];
-  return mnemonic + (size === 2 ? ".c" : "") + (zero === undefined ? "" : `/${zero}`) + target + (rounding === "zero" ? "/rtz" : "");
+  return (
+    mnemonic +
+    (size === 2 ? ".c" : "") +
+    (zero === undefined ? "" : `/${zero}`) +
+    target +
+    (rounding === "zero" ? "/rtz" : "")
+  );
 }
 
 /** A number for what distinguishes the shapes of an instruction, for looking them up. */
-function shapeKey(id: number, size: number, zero: KnownZero | undefined, transfer: Transfer, rounding: EmittedRounding): number {
+function shapeKey(
+  id: number,
+  size: number,
+  zero: KnownZero | undefined,
+  transfer: Transfer,
+  rounding: EmittedRounding,
+): number {
   const zeroNumber = zero === undefined ? 0 : zero === "rs1" ? 1 : zero === "rs2" ? 2 : zero === "rd" ? 3 : 4;
   const transferNumber = transfer === "none" ? 0 : transfer === "forward" ? 1 : transfer === "backward" ? 2 : 3;
-  return (((id * 5 + zeroNumber) * 4 + transferNumber) * 2 + (size >> 2)) * ROUNDINGS.length + ROUNDINGS.indexOf(rounding);
+  return (
+    (((id * 5 + zeroNumber) * 4 + transferNumber) * 2 + (size >> 2)) * ROUNDINGS.length + ROUNDINGS.indexOf(rounding)
+  );
 }
 
 const idOf = new Map<Mnemonic, number>(INSTRUCTIONS.map((row) => [row.mnemonic, row.id]));

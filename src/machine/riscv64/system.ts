@@ -5,7 +5,12 @@
 import type { Decoded } from "../../isa/riscv64/decode.ts";
 import { csrPrivilege, isCsrReadOnly, MSTATUS } from "../../isa/riscv64/csrs.ts";
 import { EXCEPTION } from "../../isa/riscv64/causes.ts";
-import { INSTRUCTIONS, type InstructionId, type Mnemonic, type MnemonicOfExtension } from "../../isa/riscv64/instructions.ts";
+import {
+  INSTRUCTIONS,
+  type InstructionId,
+  type Mnemonic,
+  type MnemonicOfExtension,
+} from "../../isa/riscv64/instructions.ts";
 import { toNumber } from "../../lib/word64.ts";
 import { findCsr, type CsrHart, type CsrValue } from "./csrs.ts";
 import { CELL } from "./layout.ts";
@@ -52,7 +57,8 @@ const csrAccess =
     const { registers } = hart;
     const row = findCsr(imm);
     const writes = update === replace || rs1 !== 0;
-    if (row === undefined || csrPrivilege(imm) > registers.privilege || (writes && isCsrReadOnly(imm))) return "illegal";
+    if (row === undefined || csrPrivilege(imm) > registers.privilege || (writes && isCsrReadOnly(imm)))
+      return "illegal";
     if (row.mayAccess !== undefined && !row.mayAccess(hart)) return "illegal";
     const lo = isImmediate ? rs1 : registers.xLo(rs1);
     const hi = isImmediate ? 0 : registers.xHi(rs1);

@@ -30,7 +30,18 @@ function randomNumbers(seed: number): (limit: number) => number {
   };
 }
 
-const SKIPPED: ReadonlySet<string> = new Set(["wfi", "mret", "sret", "kentry", "csrrw", "csrrwi", "csrrs", "csrrc", "csrrsi", "csrrci"]);
+const SKIPPED: ReadonlySet<string> = new Set([
+  "wfi",
+  "mret",
+  "sret",
+  "kentry",
+  "csrrw",
+  "csrrwi",
+  "csrrs",
+  "csrrc",
+  "csrrsi",
+  "csrrci",
+]);
 const candidates = INSTRUCTIONS.filter((row) => !SKIPPED.has(row.mnemonic));
 
 /** Registers that programs keep: 8 points at data, 9 into the text, 18 just before a page boundary. */
@@ -70,7 +81,7 @@ function randomWord(random: (limit: number) => number, row: Instruction): number
 function randomText(random: (limit: number) => number): Uint8Array {
   const bytes = new Uint8Array(TEXT_BYTES);
   const view = new DataView(bytes.buffer);
-  for (let at = 0; at + 4 <= TEXT_BYTES; ) {
+  for (let at = 0; at + 4 <= TEXT_BYTES;) {
     const row = candidates[random(candidates.length)];
     if (row === undefined) continue;
     const word = randomWord(random, row);
@@ -146,7 +157,8 @@ function stateOf(machine: Machine): string {
   const hart = machine.harts[0];
   if (hart === undefined) return "";
   const lines = [`pc ${hart.pc.toString(16)} retired ${hart.instructionsRetired} time ${machine.timeNs}`];
-  for (let i = 0; i < 32; i++) lines.push(`x${i} ${hart.xHi(i) >>> 0} ${hart.xLo(i) >>> 0} f${i} ${hart.fHi(i) >>> 0} ${hart.fLo(i) >>> 0}`);
+  for (let i = 0; i < 32; i++)
+    lines.push(`x${i} ${hart.xHi(i) >>> 0} ${hart.xLo(i) >>> 0} f${i} ${hart.fHi(i) >>> 0} ${hart.fLo(i) >>> 0}`);
   for (const csr of [0x003, 0x300, 0x341, 0x342, 0x343, 0xb02]) {
     const { hi, lo } = hart.readCsr(csr);
     lines.push(`csr ${csr.toString(16)} ${hi >>> 0} ${lo >>> 0}`);

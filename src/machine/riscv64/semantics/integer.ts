@@ -12,10 +12,7 @@ import type { RiscvEmitter, Semantics } from "../emitter.ts";
 /** The instructions of "I" that belong to the system: they have no emitted form (see system.ts). */
 export type IntegerSystemMnemonic = "ecall" | "ebreak";
 
-type IntegerMnemonic = Exclude<
-  MnemonicOfExtension<"I" | "M" | "Zba" | "Zbb" | "Zbs">,
-  IntegerSystemMnemonic
->;
+type IntegerMnemonic = Exclude<MnemonicOfExtension<"I" | "M" | "Zba" | "Zbb" | "Zbs">, IntegerSystemMnemonic>;
 
 type Compare = "eq" | "ne" | "lt_s" | "lt_u" | "ge_s" | "ge_u";
 type Shift = "shl" | "shr_s" | "shr_u";
@@ -112,17 +109,38 @@ const divide: Semantics = (e) => {
 const remainder: Semantics = (e) => {
   const a = e.let(e.rs1());
   const b = e.let(e.rs2());
-  e.setRd(e.choose("i64", e.i64.eqz(b.get()), () => a.get(), () => e.i64.rem_s(a.get(), b.get())));
+  e.setRd(
+    e.choose(
+      "i64",
+      e.i64.eqz(b.get()),
+      () => a.get(),
+      () => e.i64.rem_s(a.get(), b.get()),
+    ),
+  );
 };
 
 const divideUnsigned: Semantics = (e) => {
   const b = e.let(e.rs2());
-  e.setRd(e.choose("i64", e.i64.eqz(b.get()), () => e.i64.const(-1), () => e.i64.div_u(e.rs1(), b.get())));
+  e.setRd(
+    e.choose(
+      "i64",
+      e.i64.eqz(b.get()),
+      () => e.i64.const(-1),
+      () => e.i64.div_u(e.rs1(), b.get()),
+    ),
+  );
 };
 
 const remainderUnsigned: Semantics = (e) => {
   const b = e.let(e.rs2());
-  e.setRd(e.choose("i64", e.i64.eqz(b.get()), () => e.rs1(), () => e.i64.rem_u(e.rs1(), b.get())));
+  e.setRd(
+    e.choose(
+      "i64",
+      e.i64.eqz(b.get()),
+      () => e.rs1(),
+      () => e.i64.rem_u(e.rs1(), b.get()),
+    ),
+  );
 };
 
 const divideWord: Semantics = (e) => {
@@ -141,18 +159,37 @@ const divideWord: Semantics = (e) => {
 const remainderWord: Semantics = (e) => {
   const a = e.let(e.rs1Word());
   const b = e.let(e.rs2Word());
-  e.setRdWord(e.choose("i32", e.i32.eqz(b.get()), () => a.get(), () => e.i32.rem_s(a.get(), b.get())));
+  e.setRdWord(
+    e.choose(
+      "i32",
+      e.i32.eqz(b.get()),
+      () => a.get(),
+      () => e.i32.rem_s(a.get(), b.get()),
+    ),
+  );
 };
 
 const divideUnsignedWord: Semantics = (e) => {
   const b = e.let(e.rs2Word());
-  e.setRdWord(e.choose("i32", e.i32.eqz(b.get()), () => e.i32.const(-1), () => e.i32.div_u(e.rs1Word(), b.get())));
+  e.setRdWord(
+    e.choose(
+      "i32",
+      e.i32.eqz(b.get()),
+      () => e.i32.const(-1),
+      () => e.i32.div_u(e.rs1Word(), b.get()),
+    ),
+  );
 };
 
 const remainderUnsignedWord: Semantics = (e) => {
   const b = e.let(e.rs2Word());
   e.setRdWord(
-    e.choose("i32", e.i32.eqz(b.get()), () => e.rs1Word(), () => e.i32.rem_u(e.rs1Word(), b.get())),
+    e.choose(
+      "i32",
+      e.i32.eqz(b.get()),
+      () => e.rs1Word(),
+      () => e.i32.rem_u(e.rs1Word(), b.get()),
+    ),
   );
 };
 
@@ -172,9 +209,7 @@ const multiplyHigh =
     const b = e.let(e.rs2());
     const low = (value: typeof a): I64 => i64.and(value.get(), i64.constWords(0, -1));
     const high = (value: typeof a): I64 => i64.shr_u(value.get(), i64.const(32));
-    const middle = e.let(
-      i64.add(i64.mul(high(a), low(b)), i64.shr_u(i64.mul(low(a), low(b)), i64.const(32))),
-    );
+    const middle = e.let(i64.add(i64.mul(high(a), low(b)), i64.shr_u(i64.mul(low(a), low(b)), i64.const(32))));
     const result = e.let(
       i64.add(
         i64.add(i64.mul(high(a), high(b)), high(middle)),
@@ -196,10 +231,7 @@ const orCombine: Semantics = (e) => {
     // Bits that come from the byte above are masked away: only the low `8 - shift` bits of each byte take part.
     const byteMask = (0xff >> shift) * 0x01010101;
     value.set(
-      i64.or(
-        value.get(),
-        i64.and(i64.shr_u(value.get(), i64.const(shift)), i64.constWords(byteMask, byteMask)),
-      ),
+      i64.or(value.get(), i64.and(i64.shr_u(value.get(), i64.const(shift)), i64.constWords(byteMask, byteMask))),
     );
   }
   // Bit 0 of each byte is now the or of its bits; times 255 it fills the byte.
@@ -327,12 +359,54 @@ export const integerSemantics = {
   "zext.h": (e) => e.setRd(e.i64.and(e.rs1(), e.i64.const(0xffff))),
   rev8: reverseBytes,
   "orc.b": orCombine,
-  bclr: (e) => e.setRd(e.i64.and(e.rs1(), invert(e, bit(e, () => e.rs2())))),
-  bclri: (e) => e.setRd(e.i64.and(e.rs1(), invert(e, bit(e, () => e.imm())))),
+  bclr: (e) =>
+    e.setRd(
+      e.i64.and(
+        e.rs1(),
+        invert(
+          e,
+          bit(e, () => e.rs2()),
+        ),
+      ),
+    ),
+  bclri: (e) =>
+    e.setRd(
+      e.i64.and(
+        e.rs1(),
+        invert(
+          e,
+          bit(e, () => e.imm()),
+        ),
+      ),
+    ),
   bext: (e) => e.setRd(e.i64.and(e.i64.shr_u(e.rs1(), e.rs2()), e.i64.const(1))),
   bexti: (e) => e.setRd(e.i64.and(e.i64.shr_u(e.rs1(), e.imm()), e.i64.const(1))),
-  binv: (e) => e.setRd(e.i64.xor(e.rs1(), bit(e, () => e.rs2()))),
-  binvi: (e) => e.setRd(e.i64.xor(e.rs1(), bit(e, () => e.imm()))),
-  bset: (e) => e.setRd(e.i64.or(e.rs1(), bit(e, () => e.rs2()))),
-  bseti: (e) => e.setRd(e.i64.or(e.rs1(), bit(e, () => e.imm()))),
+  binv: (e) =>
+    e.setRd(
+      e.i64.xor(
+        e.rs1(),
+        bit(e, () => e.rs2()),
+      ),
+    ),
+  binvi: (e) =>
+    e.setRd(
+      e.i64.xor(
+        e.rs1(),
+        bit(e, () => e.imm()),
+      ),
+    ),
+  bset: (e) =>
+    e.setRd(
+      e.i64.or(
+        e.rs1(),
+        bit(e, () => e.rs2()),
+      ),
+    ),
+  bseti: (e) =>
+    e.setRd(
+      e.i64.or(
+        e.rs1(),
+        bit(e, () => e.imm()),
+      ),
+    ),
 } satisfies Record<IntegerMnemonic, Semantics>;
