@@ -9,7 +9,8 @@ export const startupCommand: Command = {
   name: "startup",
   summary: "show each step from reset to the first system call",
   usage: "[OPTION…] [PROGRAM [ARG…]]",
-  description: "Boots with PROGRAM (default /bin/hello) as the first process and prints what happens, one line a step. docs/startup.md explains them.",
+  description:
+    "Boots with PROGRAM (default /bin/hello) as the first process and prints what happens, one line a step. docs/startup.md explains them.",
   options: MACHINE_OPTIONS,
   async run(options: ParsedOptions): Promise<number> {
     let finish: () => void = () => undefined;

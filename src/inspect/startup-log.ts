@@ -44,12 +44,19 @@ export function logStartup(k: Kernel, write: (line: string) => void, done: () =>
   probes.trapStep = (hart, step, detail): void => {
     if (step === "start") say(hart, "kentry start: the kernel's TypeScript, for the first time");
     else if (step === "started") describeMemory(k, (text) => say(hart, text), Number(detail["free"]));
-    else if (step === "main") say(hart, `kentry main: paging is on, pc in the kernel's range at ${place(Number(detail["at"]))}`);
-    else if (step === "usertrapret") say(hart, `usertrapret: thread ${detail["tid"]}, sepc ${hexNumber64(Number(detail["epc"]))}`);
+    else if (step === "main")
+      say(hart, `kentry main: paging is on, pc in the kernel's range at ${place(Number(detail["at"]))}`);
+    else if (step === "usertrapret")
+      say(hart, `usertrapret: thread ${detail["tid"]}, sepc ${hexNumber64(Number(detail["epc"]))}`);
     else if (step === "idle") say(hart, "nothing to run: the idle loop");
   };
-  probes.exec = (thread, path): void => say(0, `first process: pid ${thread.process.pid} from ${path}, trapframe at ${hexNumber64(thread.trapframeAddress)}`);
-  probes.pageFault = (thread, address, access, outcome): void => say(0, `page fault: ${access} of ${hexNumber64(address)} by ${thread.tid}: ${outcome}`);
+  probes.exec = (thread, path): void =>
+    say(
+      0,
+      `first process: pid ${thread.process.pid} from ${path}, trapframe at ${hexNumber64(thread.trapframeAddress)}`,
+    );
+  probes.pageFault = (thread, address, access, outcome): void =>
+    say(0, `page fault: ${access} of ${hexNumber64(address)} by ${thread.tid}: ${outcome}`);
   probes.syscallEnter = (thread, _number, row): void => {
     say(0, `first system call: ${row?.name ?? "unknown"} by ${thread.tid} (${thread.name})`);
     isDone = true;
@@ -60,9 +67,13 @@ export function logStartup(k: Kernel, write: (line: string) => void, done: () =>
 function describeMemory(k: Kernel, say: (text: string) => void, free: number): void {
   const singles = listFreeFrames(k);
   const [first] = singles;
-  say(`free memory: ${free} frames, ${singles.length} single (first ${hexNumber64((first ?? 0) * PAGE_SIZE)}), ${listFreeBlocks(k).length} blocks of 2 MiB`);
+  say(
+    `free memory: ${free} frames, ${singles.length} single (first ${hexNumber64((first ?? 0) * PAGE_SIZE)}), ${listFreeBlocks(k).length} blocks of 2 MiB`,
+  );
   const { kernelSpace } = k.state.memory;
-  say(`kernel page table at ${hexNumber64(kernelSpace.root * PAGE_SIZE)}: ${kernelSpace.tablePages} tables; ${countLeaves(k, kernelSpace)}`);
+  say(
+    `kernel page table at ${hexNumber64(kernelSpace.root * PAGE_SIZE)}: ${kernelSpace.tablePages} tables; ${countLeaves(k, kernelSpace)}`,
+  );
 }
 
 function countLeaves(k: Kernel, space: AddressSpace): string {

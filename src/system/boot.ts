@@ -41,11 +41,18 @@ export interface BootOptions {
   /** 1 to 8. */
   readonly harts: number;
   /** An unpacked tar or cpio archive, loaded into a tmpfs; or a host directory of `hostPorts`, mounted as it is. */
-  readonly root: { readonly kind: "archive"; readonly bytes: Uint8Array } | { readonly kind: "host"; readonly directory: string };
+  readonly root:
+    | { readonly kind: "archive"; readonly bytes: Uint8Array }
+    | { readonly kind: "host"; readonly directory: string };
   /** The channel "console" carries the console. */
   readonly hostPorts: HostPorts;
   /** Program that becomes pid 1, on the console. Without one pid 1 is the kernel's reaper, and programs come by `spawn`. */
-  readonly init?: { readonly path: string; readonly argv: readonly string[]; readonly env: readonly string[]; readonly cwd: string };
+  readonly init?: {
+    readonly path: string;
+    readonly argv: readonly string[];
+    readonly env: readonly string[];
+    readonly cwd: string;
+  };
   readonly bootTime: { readonly seconds: number; readonly nanoseconds: number };
   readonly randomSeed: number;
   readonly checkInvariants: boolean;
@@ -342,7 +349,7 @@ function describePanic(platform: Platform, hart: Hart | undefined, error: unknow
 
 /** Collects the console's bytes and hands them on in chunks. */
 function createOutputBuffer(write: (bytes: Uint8Array) => void): { push: (byte: number) => void; flush: () => void } {
-  let buffer = new Uint8Array(4096);
+  const buffer = new Uint8Array(4096);
   let length = 0;
   const flush = (): void => {
     if (length === 0) return;

@@ -23,10 +23,11 @@ export function createKernelState(config: KernelConfig, ram: RamRange, harts: nu
     processes: new Map(),
     threads: new Map(),
     scheduler: createSchedulerState(harts),
-    harts: Array.from(
-      { length: harts },
-      (): HartState => ({ space: undefined, floatOwner: undefined, kernelStack: virtAddr(0) }),
-    ),
+    harts: Array.from({ length: harts }, (): HartState => ({
+      space: undefined,
+      floatOwner: undefined,
+      kernelStack: virtAddr(0),
+    })),
     files: createFileState(),
     ttys: createTtyState(),
     counters: {

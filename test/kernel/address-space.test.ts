@@ -9,7 +9,15 @@ import { checkInvariants } from "../../src/kernel/mem/checker.ts";
 import { handlePageFault } from "../../src/kernel/mem/fault.ts";
 import { frameShareCount, freeFrameCount } from "../../src/kernel/mem/frames.ts";
 import { query } from "../../src/kernel/mem/page-table.ts";
-import { findRegion, mapRegion, protectRange, setBreak, STACK_GUARD_GAP, unmapRange, type MapRequest } from "../../src/kernel/mem/regions.ts";
+import {
+  findRegion,
+  mapRegion,
+  protectRange,
+  setBreak,
+  STACK_GUARD_GAP,
+  unmapRange,
+  type MapRequest,
+} from "../../src/kernel/mem/regions.ts";
 import { adviseRange, MREMAP, remapRange } from "../../src/kernel/mem/remap.ts";
 import type { AddressSpace, Protection } from "../../src/kernel/mem/types.ts";
 import { copyFromUser, copyToUser, readUserString } from "../../src/kernel/mem/user-memory.ts";
@@ -53,7 +61,8 @@ const peek = (k: Kernel, space: AddressSpace, address: number): number | undefin
   const bytes = copyFromUser(k, space, address, 1);
   return bytes === "EFAULT" ? undefined : bytes[0];
 };
-const frameAt = (k: Kernel, space: AddressSpace, address: number): FrameNumber | undefined => query(k, space, virtAddr(address))?.frame;
+const frameAt = (k: Kernel, space: AddressSpace, address: number): FrameNumber | undefined =>
+  query(k, space, virtAddr(address))?.frame;
 const isFine = (k: Kernel): void => assert.deepEqual(checkInvariants(k), []);
 
 test("a read fault and then a write fault on the same page: the zero page, then a page of one's own", () => {
@@ -109,7 +118,14 @@ test("overlap is checked with the regions on both sides", () => {
   const space = spaceOf(k);
   map(k, space, 4, { protection: RO });
   const attempt = (address: number, pages: number) =>
-    mapRegion(k, space, { address, fixed: "no-replace", length: pages * PAGE_SIZE, protection: RW, sharing: "private", purpose: "anonymous" });
+    mapRegion(k, space, {
+      address,
+      fixed: "no-replace",
+      length: pages * PAGE_SIZE,
+      protection: RW,
+      sharing: "private",
+      purpose: "anonymous",
+    });
   assert.equal(attempt(AT - PAGE_SIZE, 2), "EEXIST");
   assert.equal(attempt(AT + 3 * PAGE_SIZE, 2), "EEXIST");
   assert.equal(attempt(AT - PAGE_SIZE, 8), "EEXIST");
@@ -123,14 +139,24 @@ test("the offset into the VMO holds for faults and for unmapping alike", () => {
   const k = createMemoryKernel();
   const space = spaceOf(k);
   const vmo = createVmo(k, { kind: "zero" }, 8);
-  for (let page = 0; page < 8; page++) k.memory.write8(frameAddress(vmoPage(k, vmo, page, "write") as FrameNumber), 10 + page);
+  for (let page = 0; page < 8; page++)
+    k.memory.write8(frameAddress(vmoPage(k, vmo, page, "write") as FrameNumber), 10 + page);
   map(k, space, 3, { vmo, vmoOffsetPages: 4, sharing: "shared", purpose: "file" });
   map(k, space, 3, { address: AT + 0x10_0000, vmo, vmoOffsetPages: 2, purpose: "file" });
-  assert.deepEqual([0, 1, 2].map((page) => peek(k, space, AT + page * PAGE_SIZE)), [14, 15, 16]);
-  assert.deepEqual([0, 1, 2].map((page) => peek(k, space, AT + 0x10_0000 + page * PAGE_SIZE)), [12, 13, 14]);
+  assert.deepEqual(
+    [0, 1, 2].map((page) => peek(k, space, AT + page * PAGE_SIZE)),
+    [14, 15, 16],
+  );
+  assert.deepEqual(
+    [0, 1, 2].map((page) => peek(k, space, AT + 0x10_0000 + page * PAGE_SIZE)),
+    [12, 13, 14],
+  );
   poke(k, space, AT + 0x10_0000 + 2 * PAGE_SIZE, 99);
   unmapRange(k, space, AT + 0x10_0000 + PAGE_SIZE, PAGE_SIZE);
-  assert.deepEqual([0, 2].map((page) => peek(k, space, AT + 0x10_0000 + page * PAGE_SIZE)), [12, 99]);
+  assert.deepEqual(
+    [0, 2].map((page) => peek(k, space, AT + 0x10_0000 + page * PAGE_SIZE)),
+    [12, 99],
+  );
   assert.equal(peek(k, space, AT), 14, "a private write does not reach the source");
   poke(k, space, AT, 77);
   assert.equal(k.memory.read8(frameAddress(vmo.pages.get(4) as FrameNumber)), 77);
@@ -229,7 +255,10 @@ test("mremap flushes the old range before it can be used again, and moves the pa
   assert.ok(typeof moved === "number");
   assert.deepEqual(flushed, [AT + PAGE_SIZE, AT + 2 * PAGE_SIZE]);
   assert.equal(peek(k, space, AT + PAGE_SIZE), undefined);
-  assert.deepEqual([0, 1, 2, 5].map((page) => peek(k, space, moved + page * PAGE_SIZE)), [2, 3, 0, 0]);
+  assert.deepEqual(
+    [0, 1, 2, 5].map((page) => peek(k, space, moved + page * PAGE_SIZE)),
+    [2, 3, 0, 0],
+  );
   assert.equal(frameAt(k, space, moved), frame);
   assert.deepEqual([peek(k, space, AT), peek(k, space, AT + 3 * PAGE_SIZE)], [1, 4]);
   isFine(k);
@@ -242,7 +271,10 @@ test("a part that moved away and grew does not see the pages of the part that st
   for (let page = 0; page < 10; page++) poke(k, space, AT + page * PAGE_SIZE, page + 1);
   const moved = remapRange(k, space, AT, 2 * PAGE_SIZE, 10 * PAGE_SIZE, MREMAP.MAYMOVE, 0);
   assert.ok(typeof moved === "number");
-  assert.deepEqual([1, 2, 9].map((page) => peek(k, space, moved + page * PAGE_SIZE)), [2, 0, 0]);
+  assert.deepEqual(
+    [1, 2, 9].map((page) => peek(k, space, moved + page * PAGE_SIZE)),
+    [2, 0, 0],
+  );
   isFine(k);
 });
 
@@ -255,14 +287,22 @@ test("a mapped file: SIGBUS beyond its end, zeros after truncation in the last p
   }
   map(k, space, 4, { vmo, sharing: "shared", purpose: "file" });
   map(k, space, 4, { address: AT + 0x10_0000, vmo, purpose: "file" });
-  assert.deepEqual(handlePageFault(k, space, virtAddr(AT + 3 * PAGE_SIZE), "read"), { kind: "signal", signal: "SIGBUS", code: 2 });
+  assert.deepEqual(handlePageFault(k, space, virtAddr(AT + 3 * PAGE_SIZE), "read"), {
+    kind: "signal",
+    signal: "SIGBUS",
+    code: 2,
+  });
   assert.equal(handlePageFault(k, space, virtAddr(AT + 0x10_0000 + 3 * PAGE_SIZE), "write").kind, "signal");
-  for (const base of [AT, AT + 0x10_0000]) for (let page = 0; page < 3; page++) assert.equal(peek(k, space, base + page * PAGE_SIZE), 0x11 * (page + 1));
+  for (const base of [AT, AT + 0x10_0000])
+    for (let page = 0; page < 3; page++) assert.equal(peek(k, space, base + page * PAGE_SIZE), 0x11 * (page + 1));
   poke(k, space, AT + 0x10_0000 + 2 * PAGE_SIZE, 1);
   truncateVmo(k, vmo, PAGE_SIZE + 100);
   isFine(k);
   for (const base of [AT, AT + 0x10_0000]) {
-    assert.deepEqual([99, 100, 4095].map((offset) => peek(k, space, base + PAGE_SIZE + offset)), [0x22, 0, 0]);
+    assert.deepEqual(
+      [99, 100, 4095].map((offset) => peek(k, space, base + PAGE_SIZE + offset)),
+      [0x22, 0, 0],
+    );
     assert.equal(handlePageFault(k, space, virtAddr(base + 2 * PAGE_SIZE), "read").kind, "signal");
   }
   truncateVmo(k, vmo, 3 * PAGE_SIZE);
@@ -314,7 +354,13 @@ test("the stack grows to its limit, keeps its guard gap, and nothing else is put
   const limit = below + PAGE_SIZE + STACK_GUARD_GAP;
   assert.equal(handlePageFault(k, space, virtAddr(limit - 1), "write").kind, "signal");
   poke(k, space, limit, 1);
-  const hinted = mapRegion(k, space, { address: limit - 8 * PAGE_SIZE, length: PAGE_SIZE, protection: RW, sharing: "private", purpose: "anonymous" });
+  const hinted = mapRegion(k, space, {
+    address: limit - 8 * PAGE_SIZE,
+    length: PAGE_SIZE,
+    protection: RW,
+    sharing: "private",
+    purpose: "anonymous",
+  });
   assert.ok(typeof hinted === "number" && (hinted + PAGE_SIZE <= limit - STACK_GUARD_GAP || hinted >= top));
   isFine(k);
 });
@@ -435,7 +481,15 @@ test("random maps, unmaps, protections, moves, writes and forks agree with a mod
         const isApart = to + count <= first || first + count <= to;
         const region = findRegion(space, address);
         if (!isApart || region === undefined || region.end < address + count * PAGE_SIZE) break;
-        const moved = remapRange(k, space, address, count * PAGE_SIZE, count * PAGE_SIZE, MREMAP.MAYMOVE | MREMAP.FIXED, AT + to * PAGE_SIZE);
+        const moved = remapRange(
+          k,
+          space,
+          address,
+          count * PAGE_SIZE,
+          count * PAGE_SIZE,
+          MREMAP.MAYMOVE | MREMAP.FIXED,
+          AT + to * PAGE_SIZE,
+        );
         assert.equal(moved, AT + to * PAGE_SIZE);
         for (let i = 0; i < count; i++) {
           pages[to + i] = pages[first + i];

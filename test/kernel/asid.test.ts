@@ -28,7 +28,10 @@ test("INV-5: a rollover empties the TLBs, and a space that a hart runs keeps its
   assert.equal(running.asid, 1);
   assert.equal(running.asidGeneration, k.state.memory.asids.generation);
   assert.ok(k.state.memory.asids.generation > 5);
-  assert.ok(flushes.every((what) => what === undefined), "rollovers flush everything");
+  assert.ok(
+    flushes.every((what) => what === undefined),
+    "rollovers flush everything",
+  );
   for (const space of [running, ...others]) releaseAddressSpace(k, space);
 });
 

@@ -24,7 +24,11 @@ const must = (frame: FrameNumber | "ENOMEM"): FrameNumber => {
 
 test("single frames are last in, first out, and the links lie in the free frames themselves", () => {
   const k = createMemoryKernel();
-  const [a, b, c] = [must(allocateFrame(k, "kernel")), must(allocateFrame(k, "kernel")), must(allocateFrame(k, "kernel"))];
+  const [a, b, c] = [
+    must(allocateFrame(k, "kernel")),
+    must(allocateFrame(k, "kernel")),
+    must(allocateFrame(k, "kernel")),
+  ];
   for (const frame of [b, a, c]) releaseFrame(k, frame);
   assert.deepEqual(listFreeFrames(k, 3), [c, a, b]);
   assert.equal(k.memory.read32(frameAddress(c)) >>> 0, frameAddress(a));
@@ -60,7 +64,8 @@ test("blocks are aligned, and whole blocks come together again from single frame
   const blocks = listFreeBlocks(k).length;
   assert.ok(blocks >= 4);
   const singles: FrameNumber[] = [];
-  for (let frame = allocateFrame(k, "kernel"); frame !== "ENOMEM"; frame = allocateFrame(k, "kernel")) singles.push(frame);
+  for (let frame = allocateFrame(k, "kernel"); frame !== "ENOMEM"; frame = allocateFrame(k, "kernel"))
+    singles.push(frame);
   assert.equal(freeFrameCount(k), 0);
   assert.equal(allocateFrames(k, BLOCK_FRAMES, "kernel"), "ENOMEM");
   for (const frame of singles.toReversed()) releaseFrame(k, frame);
@@ -81,7 +86,7 @@ test("random traffic keeps the counts right, and no frame is given out twice", (
           const [frame] = held.splice(choice % held.length, 1);
           if (frame !== undefined) releaseFrame(k, frame);
         } else {
-          const count = kind === 1 ? 1 << choice % 5 : 1;
+          const count = kind === 1 ? 1 << (choice % 5) : 1;
           const first = count === 1 ? allocateFrame(k, "kernel") : allocateFrames(k, count, "kernel");
           if (first === "ENOMEM") continue;
           assert.equal(first % count, 0);

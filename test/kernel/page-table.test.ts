@@ -14,7 +14,15 @@ import { mapContiguous, mapPage, query, unmap, updateFlags, visitEntries } from 
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
 import { createMemoryKernel } from "../support/memory-kernel.ts";
 
-const FLAGS: PteFlags = { read: true, write: true, execute: false, user: true, global: false, accessed: true, dirty: true };
+const FLAGS: PteFlags = {
+  read: true,
+  write: true,
+  execute: false,
+  user: true,
+  global: false,
+  accessed: true,
+  dirty: true,
+};
 const PAGE = 4096;
 const MIB = 1 << 20;
 const RAM_FRAME = 0x80000 as FrameNumber;
@@ -26,7 +34,12 @@ function spaceOf(k: Kernel): AddressSpace {
 }
 
 /** What the machine's own walker, written apart from the editor, makes of an address. */
-function walk(k: Kernel, space: AddressSpace, address: number, access: "load" | "store" | "execute"): number | undefined {
+function walk(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  access: "load" | "store" | "execute",
+): number | undefined {
   const [hart] = k.machine.harts;
   assert.ok(hart);
   const satp = satpOf(space, 7);
@@ -77,7 +90,11 @@ test("gigabyte pages are used where they fit, and a part of one can be unmapped"
 
 test("the editor and the machine's walker agree on random mappings, rights and removals", () => {
   const k = createMemoryKernel();
-  const pageNumber = fc.oneof(fc.nat(40), fc.nat(40).map((n) => n + 0x3ffff00), fc.nat(1023).map((n) => n + 0x200));
+  const pageNumber = fc.oneof(
+    fc.nat(40),
+    fc.nat(40).map((n) => n + 0x3ffff00),
+    fc.nat(1023).map((n) => n + 0x200),
+  );
   const step = fc.record({
     page: pageNumber,
     frame: fc.nat(1023).map((n) => RAM_FRAME + n),
@@ -99,11 +116,17 @@ test("the editor and the machine's walker agree on random mappings, rights and r
         const flush = newFlush(k, space);
         if (kind === "map") {
           assert.equal(unmap(k, space, start, end, flush), 0);
-          assert.equal(mapContiguous(k, space, start, frame as FrameNumber, length, { ...FLAGS, write, execute }, flush), 0);
+          assert.equal(
+            mapContiguous(k, space, start, frame as FrameNumber, length, { ...FLAGS, write, execute }, flush),
+            0,
+          );
         } else if (kind === "unmap") {
           assert.equal(unmap(k, space, start, end, flush), 0);
         } else {
-          assert.equal(updateFlags(k, space, start, end, (flags) => ({ ...flags, write, execute }), flush), 0);
+          assert.equal(
+            updateFlags(k, space, start, end, (flags) => ({ ...flags, write, execute }), flush),
+            0,
+          );
         }
         finishFlush(k, flush, "test");
         for (let i = 0; i < length / PAGE; i++) {
@@ -113,7 +136,8 @@ test("the editor and the machine's walker agree on random mappings, rights and r
         }
       }
       const probes = new Set([...model.keys()].filter((_, i) => i % 37 === 0));
-      for (const { page, pages } of steps) for (const at of [page - 1, page, page + pages - 1, page + pages]) probes.add(at);
+      for (const { page, pages } of steps)
+        for (const at of [page - 1, page, page + pages - 1, page + pages]) probes.add(at);
       for (const page of probes) {
         if (page < 0 || page >= 0x3ffff80) continue;
         const expected = model.get(page);
@@ -137,7 +161,14 @@ test("protect advances through all pages of its range, absent ones and whole tab
   const flush = newFlush(k, space);
   const at = [0, 1, 511, 512, 1024].map((page) => virtAddr(0x1000_0000 + page * PAGE));
   for (const address of at) assert.equal(mapPage(k, space, address, RAM_FRAME, FLAGS, flush), 0);
-  updateFlags(k, space, virtAddr(0x1000_0000), virtAddr(0x1000_0000 + 1024 * PAGE), (flags) => ({ ...flags, write: false }), flush);
+  updateFlags(
+    k,
+    space,
+    virtAddr(0x1000_0000),
+    virtAddr(0x1000_0000 + 1024 * PAGE),
+    (flags) => ({ ...flags, write: false }),
+    flush,
+  );
   finishFlush(k, flush, "test");
   assert.deepEqual(
     at.map((address) => query(k, space, address)?.flags.write),
@@ -177,17 +208,22 @@ test("formats: a writable page is readable, a pointer has no rights, frame numbe
   const out = new Int32Array(2);
   for (const format of [sv39, sv48]) {
     fc.assert(
-      fc.property(fc.nat(2 ** 31 - 1), fc.nat(8191), fc.record({ read: fc.boolean(), write: fc.boolean(), execute: fc.boolean() }), (low, high, rights) => {
-        const frame = (high * 2 ** 31 + low) as FrameNumber;
-        fc.pre(frame < 2 ** 44 && (rights.read || rights.write || rights.execute));
-        format.encodeLeaf(frame, { ...FLAGS, ...rights }, 0, out);
-        const view = format.view(out[1] ?? 0, out[0] ?? 0, 0);
-        assert.ok(view.kind === "leaf");
-        assert.equal(view.frame, frame);
-        assert.deepEqual(view.flags, { ...FLAGS, ...rights, read: rights.read || rights.write });
-        format.encodeTable(frame, true, out);
-        assert.deepEqual(format.view(out[1] ?? 0, out[0] ?? 0, 1), { kind: "table", frame });
-      }),
+      fc.property(
+        fc.nat(2 ** 31 - 1),
+        fc.nat(8191),
+        fc.record({ read: fc.boolean(), write: fc.boolean(), execute: fc.boolean() }),
+        (low, high, rights) => {
+          const frame = (high * 2 ** 31 + low) as FrameNumber;
+          fc.pre(frame < 2 ** 44 && (rights.read || rights.write || rights.execute));
+          format.encodeLeaf(frame, { ...FLAGS, ...rights }, 0, out);
+          const view = format.view(out[1] ?? 0, out[0] ?? 0, 0);
+          assert.ok(view.kind === "leaf");
+          assert.equal(view.frame, frame);
+          assert.deepEqual(view.flags, { ...FLAGS, ...rights, read: rights.read || rights.write });
+          format.encodeTable(frame, true, out);
+          assert.deepEqual(format.view(out[1] ?? 0, out[0] ?? 0, 1), { kind: "table", frame });
+        },
+      ),
     );
   }
   assert.equal(physAddr(0), 0);

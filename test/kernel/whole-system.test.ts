@@ -107,17 +107,27 @@ test("a system call goes through uservec, usertrap, usertrapret and userret, wit
     files: { "bin/hello": assembleProgram(HELLO) },
     argv: ["/bin/hello"],
     onKernel: (k) => {
-      k.probes.trapStep = (_hart, step, detail) => steps.push(step === "usertrap" ? `usertrap ${detail["cause"]}` : step);
+      k.probes.trapStep = (_hart, step, detail) =>
+        steps.push(step === "usertrap" ? `usertrap ${detail["cause"]}` : step);
       k.probes.syscallEnter = (thread, _number, row) => {
         steps.push(row?.name ?? "?");
-        if (row?.name === "write") assert.equal(k.memory.read32(thread.trapframe + 168), 64, "a7 at its offset in the trapframe");
+        if (row?.name === "write")
+          assert.equal(k.memory.read32(thread.trapframe + 168), 64, "a7 at its offset in the trapframe");
       };
       k.machine.probes.satp = (_hart, hi) => satps.push((hi >>> 12) & 0xffff);
     },
   });
   assert.deepEqual(guest.finish(), { kind: "stopped", status: 3, reason: "power-off", report: undefined });
   assert.equal(guest.output(), "hello\r\n");
-  assert.deepEqual(steps.slice(-7), ["usertrapret", "usertrap 8", "write", "usertrapret", "usertrap 8", "exit", "idle"]);
+  assert.deepEqual(steps.slice(-7), [
+    "usertrapret",
+    "usertrap 8",
+    "write",
+    "usertrapret",
+    "usertrap 8",
+    "exit",
+    "idle",
+  ]);
   assert.ok(satps.includes(0) && satps.includes(1), "the kernel's page table and the program's");
 });
 
@@ -139,7 +149,12 @@ test("after 1,000 rounds of fork, exec, fault and exit the free frames are what 
 
 for (const harts of [1, 3]) {
   test(`every invariant holds after each kernel entry of a forking program, ${harts} hart(s)`, () => {
-    const guest = bootGuest({ files: { "bin/forker": forker(6) }, argv: ["/bin/forker"], checkInvariants: true, harts });
+    const guest = bootGuest({
+      files: { "bin/forker": forker(6) },
+      argv: ["/bin/forker"],
+      checkInvariants: true,
+      harts,
+    });
     const state = guest.finish();
     assert.equal(state.report, undefined);
     assert.equal(state.status, 0);
@@ -154,8 +169,10 @@ test("two runs give the same trace, event by event, with one hart and with four,
       argv: ["/bin/forker"],
       harts,
       onKernel: (k) => {
-        k.probes.trapStep = (hart, step, detail) => events.push(`${k.machine.timeNs} ${hart} ${step} ${JSON.stringify(detail)}`);
-        k.probes.pteWrite = (space, address, level, hi, lo) => events.push(`${space.id} ${address} ${level} ${hi} ${lo}`);
+        k.probes.trapStep = (hart, step, detail) =>
+          events.push(`${k.machine.timeNs} ${hart} ${step} ${JSON.stringify(detail)}`);
+        k.probes.pteWrite = (space, address, level, hi, lo) =>
+          events.push(`${space.id} ${address} ${level} ${hi} ${lo}`);
       },
     });
     let state = guest.system.run({ instructions: slice });

@@ -55,7 +55,14 @@ export interface Arch {
   provokeFault(k: Kernel, hart: number): void;
 
   /** Builds the frame on the user stack and points the registers at the handler. False when the stack cannot be written. */
-  pushSignalFrame(k: Kernel, thread: Thread, signal: number, action: SignalAction, info: SignalInfo, mask: SignalSet): boolean;
+  pushSignalFrame(
+    k: Kernel,
+    thread: Thread,
+    signal: number,
+    action: SignalAction,
+    info: SignalInfo,
+    mask: SignalSet,
+  ): boolean;
   /** rt_sigreturn: restores registers and the alternate stack, and returns the mask to restore; undefined for a corrupt frame. */
   popSignalFrame(k: Kernel, thread: Thread): SignalSet | undefined;
 

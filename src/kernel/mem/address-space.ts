@@ -6,7 +6,14 @@
 // says what is allowed; a PTE never allows more than its region (INV-2). Making and joining spaces is here and in fork.ts;
 // changing their regions is in regions.ts.
 
-import { frameAddress, PAGE_SIZE, virtAddr, type FrameNumber, type PhysAddr, type VirtAddr } from "../../lib/address.ts";
+import {
+  frameAddress,
+  PAGE_SIZE,
+  virtAddr,
+  type FrameNumber,
+  type PhysAddr,
+  type VirtAddr,
+} from "../../lib/address.ts";
 import type { PteFlags } from "../arch/arch.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush } from "./flush.ts";
@@ -133,7 +140,10 @@ export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
 }
 
 /** A zeroed trapframe page for one more thread of the space, mapped at the lowest free slot. */
-export function allocateTrapframe(k: Kernel, space: AddressSpace): { physical: PhysAddr; address: VirtAddr } | "ENOMEM" {
+export function allocateTrapframe(
+  k: Kernel,
+  space: AddressSpace,
+): { physical: PhysAddr; address: VirtAddr } | "ENOMEM" {
   const { layout } = k.arch;
   let slot = 0;
   while (space.trapframes.has(slot)) slot += 1;

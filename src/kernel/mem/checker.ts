@@ -72,7 +72,9 @@ function checkFrames(k: Kernel, problems: string[]): void {
   for (const [frame, count] of uses) {
     if (!isRam(k, frame)) problems.push(`INV-1: frame ${frame} is used and not RAM`);
     else if (frameShareCount(k, frame) !== count) {
-      problems.push(`INV-1: frame ${frame} (${frameOwner(k, frame)}) has share count ${frameShareCount(k, frame)} and ${count} uses`);
+      problems.push(
+        `INV-1: frame ${frame} (${frameOwner(k, frame)}) has share count ${frameShareCount(k, frame)} and ${count} uses`,
+      );
     }
   }
   checkFreeLists(k, uses, problems);
@@ -136,7 +138,8 @@ function checkEntries(k: Kernel, space: AddressSpace, problems: string[]): void 
     checkShown(k, region, address, view.frame, flags.write, complain);
   });
   if (resident !== space.residentPages) complain(0, `${space.residentPages} pages counted, ${resident} mapped`);
-  if (query(k, space, layout.trampoline)?.frame !== k.state.memory.trampolineFrame) complain(layout.trampoline, "no trampoline");
+  if (query(k, space, layout.trampoline)?.frame !== k.state.memory.trampolineFrame)
+    complain(layout.trampoline, "no trampoline");
   for (const [slot, frame] of space.trapframes) {
     const at = virtAddr(layout.trapframe - slot * PAGE_SIZE);
     if (query(k, space, at)?.frame !== frame) complain(at, `trapframe ${slot} is not mapped`);
@@ -179,7 +182,8 @@ function shownFrame(k: Kernel, vmo: Vmo, index: number): FrameNumber | undefined
 function checkTlbs(k: Kernel, problems: string[]): void {
   const { memory } = k.state;
   const spaces = new Map<number, AddressSpace>([[0, memory.kernelSpace]]);
-  for (const space of memory.spaces.values()) if (space.asidGeneration === memory.asids.generation) spaces.set(space.asid, space);
+  for (const space of memory.spaces.values())
+    if (space.asidGeneration === memory.asids.generation) spaces.set(space.asid, space);
   for (const hart of k.machine.harts) {
     for (const entry of hart.tlbEntries()) {
       const mode = entry.satp.hi >>> 28;
@@ -189,7 +193,9 @@ function checkTlbs(k: Kernel, problems: string[]): void {
       // Translations of a space that is gone can be reached by nobody: its ASID is not in use.
       if (space === undefined || !isRootOf(space, entry)) continue;
       if (!agrees(k, space, entry)) {
-        problems.push(`INV-4: hart ${hart.id} caches ${entry.access} of ${hexNumber64(entry.virtualPage)} in space ${space.id}`);
+        problems.push(
+          `INV-4: hart ${hart.id} caches ${entry.access} of ${hexNumber64(entry.virtualPage)} in space ${space.id}`,
+        );
       }
     }
   }

@@ -56,13 +56,22 @@ export function handlePageFault(k: Kernel, space: AddressSpace, address: VirtAdd
   if (!allows(region.protection, access)) return segv(SEGV_ACCERR);
   const page = pageBase(address);
   const flush = newFlush(k, space);
-  const outcome = isMapped(k, space, page, access) ? spurious(flush, page) : resolve(k, space, region, page, access, flush);
+  const outcome = isMapped(k, space, page, access)
+    ? spurious(flush, page)
+    : resolve(k, space, region, page, access, flush);
   finishFlush(k, flush, "fault");
   if (outcome.kind === "resolved" && outcome.how !== "spurious") k.state.counters.minorFaults += 1;
   return outcome;
 }
 
-function resolve(k: Kernel, space: AddressSpace, region: Region, page: VirtAddr, access: FaultAccess, flush: Flush): FaultOutcome {
+function resolve(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  page: VirtAddr,
+  access: FaultAccess,
+  flush: Flush,
+): FaultOutcome {
   const index = region.vmoOffsetPages + (page - region.start) / PAGE_SIZE;
   return region.sharing === "shared"
     ? resolveShared(k, space, region, page, index, access, flush)

@@ -43,11 +43,16 @@ export function freeRange(k: Kernel, start: PhysAddr, end: PhysAddr): void {
   for (let block = lastBlock - 1; block >= firstBlock; block--) pushBlock(k, (block * BLOCK_FRAMES) as FrameNumber);
   const afterBlocks = Math.max(lastBlock * BLOCK_FRAMES, first);
   for (let frame = last - 1; frame >= afterBlocks; frame--) pushFrame(k, frame as FrameNumber);
-  for (let frame = Math.min(firstBlock * BLOCK_FRAMES, last) - 1; frame >= first; frame--) pushFrame(k, frame as FrameNumber);
+  for (let frame = Math.min(firstBlock * BLOCK_FRAMES, last) - 1; frame >= first; frame--)
+    pushFrame(k, frame as FrameNumber);
 }
 
 /** A frame with one use. It is zeroed unless the caller is to overwrite all of it. */
-export function allocateFrame(k: Kernel, owner: FrameOwner, contents: "zeroed" | "unset" = "zeroed"): FrameNumber | "ENOMEM" {
+export function allocateFrame(
+  k: Kernel,
+  owner: FrameOwner,
+  contents: "zeroed" | "unset" = "zeroed",
+): FrameNumber | "ENOMEM" {
   const { frames } = k.state.memory;
   if (frames.freeHead === 0 && !breakBlock(k)) return "ENOMEM";
   const address = physAddr(frames.freeHead);
@@ -61,7 +66,8 @@ export function allocateFrame(k: Kernel, owner: FrameOwner, contents: "zeroed" |
 
 /** `count` contiguous zeroed frames, aligned to their count, each with one use. `count` is a power of two up to `BLOCK_FRAMES`. */
 export function allocateFrames(k: Kernel, count: number, owner: FrameOwner): FrameNumber | "ENOMEM" {
-  if (count < 1 || count > BLOCK_FRAMES || (count & (count - 1)) !== 0) throw new KernelBug(`${count} contiguous frames`);
+  if (count < 1 || count > BLOCK_FRAMES || (count & (count - 1)) !== 0)
+    throw new KernelBug(`${count} contiguous frames`);
   const { frames } = k.state.memory;
   if (frames.blockHead === 0 && !joinBlocks(k)) return "ENOMEM";
   const address = physAddr(frames.blockHead);

@@ -12,7 +12,15 @@
 //
 // The machine's walker is written apart from this and shares only bit numbers: it is the oracle in the tests.
 
-import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber, type PhysAddr, type VirtAddr } from "../../lib/address.ts";
+import {
+  frameAddress,
+  PAGE_SIZE,
+  physAddr,
+  virtAddr,
+  type FrameNumber,
+  type PhysAddr,
+  type VirtAddr,
+} from "../../lib/address.ts";
 import type { PageTableFormat, PageTableLevel, PteFlags } from "../arch/arch.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { flushPage, releaseAfterFlush, type Flush } from "./flush.ts";
@@ -136,7 +144,13 @@ export function visitEntries(k: Kernel, space: AddressSpace, visit: (entry: Entr
 }
 
 /** As `visitEntries`, for the entries that translate some address of [start, end), a range within one half. */
-export function visitRange(k: Kernel, space: AddressSpace, start: VirtAddr, end: VirtAddr, visit: (entry: Entry) => void): void {
+export function visitRange(
+  k: Kernel,
+  space: AddressSpace,
+  start: VirtAddr,
+  end: VirtAddr,
+  visit: (entry: Entry) => void,
+): void {
   visitTable(k, frameAddress(space.root), k.arch.format.levels.length - 1, start, end, visit);
 }
 
@@ -192,7 +206,13 @@ function mapLeaf(
 }
 
 /** The entry of `address` at `level`, with the tables above it made as needed. */
-function ensureEntry(k: Kernel, space: AddressSpace, address: VirtAddr, level: number, flush: Flush): PhysAddr | "ENOMEM" {
+function ensureEntry(
+  k: Kernel,
+  space: AddressSpace,
+  address: VirtAddr,
+  level: number,
+  flush: Flush,
+): PhysAddr | "ENOMEM" {
   const { format } = k.arch;
   let table: number = frameAddress(space.root);
   for (let at = format.levels.length - 1; ; at--) {
@@ -321,7 +341,14 @@ function editLeaf(
   flushPage(flush, address);
 }
 
-function visitTable(k: Kernel, table: number, level: number, start: number, end: number, visit: (entry: Entry) => void): void {
+function visitTable(
+  k: Kernel,
+  table: number,
+  level: number,
+  start: number,
+  end: number,
+  visit: (entry: Entry) => void,
+): void {
   const { memory } = k;
   const { format } = k.arch;
   const row = levelOf(format, level);
@@ -354,7 +381,8 @@ function countResident(k: Kernel, space: AddressSpace, address: VirtAddr, pages:
 function largestLevel(format: PageTableFormat, address: number, physical: number, length: number): number {
   for (let level = format.levels.length - 1; level > 0; level--) {
     const { size, leafAllowed } = levelOf(format, level);
-    if (leafAllowed && length >= size && Number.isInteger(address / size) && Number.isInteger(physical / size)) return level;
+    if (leafAllowed && length >= size && Number.isInteger(address / size) && Number.isInteger(physical / size))
+      return level;
   }
   return 0;
 }

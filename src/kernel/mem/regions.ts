@@ -111,7 +111,13 @@ export function unmapRange(k: Kernel, space: AddressSpace, address: number, leng
  * Changes the rights. Linux's rule: what lies before a gap (ENOMEM) or before a region that cannot have the rights (EACCES) is
  * changed.
  */
-export function protectRange(k: Kernel, space: AddressSpace, address: number, length: number, protection: Protection): 0 | Errno {
+export function protectRange(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  length: number,
+  protection: Protection,
+): 0 | Errno {
   const range = checkRange(k, address, length);
   if (typeof range === "string") return length === 0 && pageOffset(address) === 0 ? 0 : range;
   if (splitAround(k, space, range.start, range.end) === "ENOMEM") return "ENOMEM";
@@ -262,10 +268,16 @@ function isFree(space: AddressSpace, start: number, end: number): boolean {
   return next === undefined || next.start >= end;
 }
 
-function backingOf(k: Kernel, request: MapRequest, address: VirtAddr, length: number): { vmo: Vmo; vmoOffsetPages: number } {
+function backingOf(
+  k: Kernel,
+  request: MapRequest,
+  address: VirtAddr,
+  length: number,
+): { vmo: Vmo; vmoOffsetPages: number } {
   const offset = request.vmoOffsetPages ?? 0;
   if (request.vmo === undefined) {
-    if (request.sharing === "shared") return { vmo: createVmo(k, { kind: "zero" }, length / PAGE_SIZE), vmoOffsetPages: 0 };
+    if (request.sharing === "shared")
+      return { vmo: createVmo(k, { kind: "zero" }, length / PAGE_SIZE), vmoOffsetPages: 0 };
     return { vmo: createVmo(k, { kind: "zero" }, Infinity), vmoOffsetPages: address / PAGE_SIZE };
   }
   if (request.sharing === "shared") {
@@ -276,11 +288,18 @@ function backingOf(k: Kernel, request: MapRequest, address: VirtAddr, length: nu
 }
 
 /** Private anonymous memory just above a region of the same kind makes that region longer. */
-function extendNeighbour(k: Kernel, space: AddressSpace, request: MapRequest, address: VirtAddr, length: number): boolean {
+function extendNeighbour(
+  k: Kernel,
+  space: AddressSpace,
+  request: MapRequest,
+  address: VirtAddr,
+  length: number,
+): boolean {
   if (request.sharing !== "private" || request.growsDown === true || address === 0) return false;
   const below = findRegion(space, address - 1);
   if (below === undefined || !isPlainAnonymous(below) || below.purpose !== request.purpose) return false;
-  if (!sameRights(below.protection, request.protection) || below.vmoOffsetPages !== below.start / PAGE_SIZE) return false;
+  if (!sameRights(below.protection, request.protection) || below.vmoOffsetPages !== below.start / PAGE_SIZE)
+    return false;
   resizeRegion(k, below, below.start, virtAddr(address + length));
   k.probes.regionChange?.(space, below, "map");
   return true;
@@ -298,7 +317,13 @@ function exceeds(wanted: Protection, maximum: Protection): boolean {
   return (wanted.read && !maximum.read) || (wanted.write && !maximum.write) || (wanted.execute && !maximum.execute);
 }
 
-function protectRegion(k: Kernel, space: AddressSpace, region: Region, protection: Protection, flush: ReturnType<typeof newFlush>): void {
+function protectRegion(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  protection: Protection,
+  flush: ReturnType<typeof newFlush>,
+): void {
   const { memory } = k.state;
   memory.committedPages -= commitOf(region);
   region.protection = { read: protection.read, write: protection.write, execute: protection.execute };
@@ -334,7 +359,7 @@ function splitAt(k: Kernel, space: AddressSpace, address: VirtAddr): void {
 
 /** Joins parts that a split made and that have become alike again. */
 function mergeAround(k: Kernel, space: AddressSpace, start: number, end: number): void {
-  for (let i = Math.max(0, firstEndingAfter(space, start) - 1); i + 1 < space.regions.length; ) {
+  for (let i = Math.max(0, firstEndingAfter(space, start) - 1); i + 1 < space.regions.length;) {
     const lower = space.regions[i];
     const upper = space.regions[i + 1];
     if (lower === undefined || upper === undefined || lower.start > end) return;

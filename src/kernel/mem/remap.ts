@@ -69,7 +69,13 @@ const FREE = 8;
 const HARMLESS_ADVICE: ReadonlySet<number> = new Set([0, 1, 2, 3, 12, 13, 14, 15, 16, 17, 20, 21]);
 
 /** madvise. DONTNEED and FREE drop private pages, which then read as their source again; most advice changes nothing. */
-export function adviseRange(k: Kernel, space: AddressSpace, address: number, length: number, advice: number): 0 | Errno {
+export function adviseRange(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  length: number,
+  advice: number,
+): 0 | Errno {
   const dropsPages = advice === DONTNEED || advice === FREE;
   if (!dropsPages && !HARMLESS_ADVICE.has(advice)) return "EINVAL";
   if (pageOffset(address) !== 0 || !(length >= 0)) return "EINVAL";
@@ -78,7 +84,7 @@ export function adviseRange(k: Kernel, space: AddressSpace, address: number, len
   if (typeof range === "string") return range;
   let result: 0 | Errno = 0;
   const flush = newFlush(k, space);
-  for (let at: number = range.start; at < range.end; ) {
+  for (let at: number = range.start; at < range.end;) {
     const region = findRegionAtOrAbove(space, at);
     if (region === undefined || region.start > at) result = "ENOMEM"; // and goes on, as Linux does
     if (region === undefined || region.start >= range.end) break;

@@ -108,7 +108,16 @@ export interface Region {
   vmo: Vmo;
   /** Page of the VMO that `start` shows. */
   vmoOffsetPages: number;
-  readonly purpose: "anonymous" | "file" | "heap" | "stack" | "vdso" | "trampoline" | "trapframe" | "device" | "direct-map";
+  readonly purpose:
+    | "anonymous"
+    | "file"
+    | "heap"
+    | "stack"
+    | "vdso"
+    | "trampoline"
+    | "trapframe"
+    | "device"
+    | "direct-map";
   /** Grows down on a fault just below it, down to its limit. */
   readonly growsDown: boolean;
   /** For /proc/PID/maps; the file of a file mapping and where in it `start` lies, in bytes. */

@@ -11,7 +11,13 @@ import { findEntry, foundLevel } from "./page-table.ts";
 import type { AddressSpace } from "./types.ts";
 
 /** Checks that user mode may do `access` to all of the range, and faults its pages in. */
-export function checkUserRange(k: Kernel, space: AddressSpace, address: number, length: number, access: "read" | "write"): 0 | "EFAULT" {
+export function checkUserRange(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  length: number,
+  access: "read" | "write",
+): 0 | "EFAULT" {
   if (length === 0) return 0;
   if (!isUserRange(k, address, length)) return "EFAULT";
   for (let page: number = pageBase(address); page < address + length; page += PAGE_SIZE) {
@@ -40,7 +46,7 @@ export function copyFromUserInto(k: Kernel, space: AddressSpace, address: number
     return 0;
   }
   if (checkUserRange(k, space, address, length, "read") !== 0) return "EFAULT";
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const count = Math.min(length - done, PAGE_SIZE - pageOffset(address + done));
     k.memory.readInto(userByte(k, space, address + done, "read"), target.subarray(done, done + count));
     done += count;
@@ -60,7 +66,7 @@ export function copyToUser(k: Kernel, space: AddressSpace, address: number, byte
     return 0;
   }
   if (checkUserRange(k, space, address, length, "write") !== 0) return "EFAULT";
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const count = Math.min(length - done, PAGE_SIZE - pageOffset(address + done));
     k.memory.write(userByte(k, space, address + done, "write"), bytes.subarray(done, done + count));
     done += count;
@@ -71,7 +77,7 @@ export function copyToUser(k: Kernel, space: AddressSpace, address: number, byte
 /** Fills a range of user memory with zeros. */
 export function clearUser(k: Kernel, space: AddressSpace, address: number, length: number): 0 | "EFAULT" {
   if (checkUserRange(k, space, address, length, "write") !== 0) return "EFAULT";
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const count = Math.min(length - done, PAGE_SIZE - pageOffset(address + done));
     k.memory.fill(userByte(k, space, address + done, "write"), count, 0);
     done += count;
@@ -83,15 +89,20 @@ export function clearUser(k: Kernel, space: AddressSpace, address: number, lengt
  * A NUL-terminated string as a byte string, without the NUL. ENAMETOOLONG when none of the first `limit` bytes is NUL. Only the
  * pages up to the NUL need to be readable.
  */
-export function readUserString(k: Kernel, space: AddressSpace, address: number, limit: number): string | "EFAULT" | "ENAMETOOLONG" {
+export function readUserString(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  limit: number,
+): string | "EFAULT" | "ENAMETOOLONG" {
   let text = "";
-  for (let at = address; text.length < limit; ) {
+  for (let at = address; text.length < limit;) {
     if (!isUserRange(k, at, 1)) return "EFAULT";
     const physical = userByte(k, space, at, "read");
     if (physical === NOT_ACCESSIBLE) return "EFAULT";
     const count = Math.min(PAGE_SIZE - pageOffset(at), limit - text.length);
     // Short strings are the rule: look at 64 bytes before taking a whole page.
-    for (let done = 0; done < count; ) {
+    for (let done = 0; done < count;) {
       const chunk = k.memory.read(physical + done, Math.min(64, count - done));
       const end = chunk.indexOf(0);
       text += String.fromCharCode(...(end === -1 ? chunk : chunk.subarray(0, end)));
@@ -133,7 +144,12 @@ export function writeUser64(k: Kernel, space: AddressSpace, address: number, val
  * The physical address of a user byte, faulted in for `access`; undefined where that is not possible. Equal for all who share
  * the page: the key of shared futexes.
  */
-export function userPhysicalAddress(k: Kernel, space: AddressSpace, address: number, access: "read" | "write"): number | undefined {
+export function userPhysicalAddress(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  access: "read" | "write",
+): number | undefined {
   if (!isUserRange(k, address, 1)) return undefined;
   const physical = userByte(k, space, address, access);
   return physical === NOT_ACCESSIBLE ? undefined : physical;

@@ -122,7 +122,12 @@ export function storeDirtyPages(k: Kernel, vmo: Vmo): 0 | Errno {
     const frame = vmo.pages.get(index);
     const length = Math.min(PAGE_SIZE, source.inode.size - index * PAGE_SIZE);
     if (frame === undefined || length <= 0) continue;
-    const written = hostfsOperations.writeAt(k, source.inode, index * PAGE_SIZE, k.memory.read(frameAddress(frame), length));
+    const written = hostfsOperations.writeAt(
+      k,
+      source.inode,
+      index * PAGE_SIZE,
+      k.memory.read(frameAddress(frame), length),
+    );
     if (typeof written === "string" && result === 0) result = written;
   }
   return result;
@@ -152,7 +157,7 @@ function readPage(k: Kernel, source: Extract<Vmo["source"], { kind: "inode" }>, 
   const bytes = new Uint8Array(PAGE_SIZE);
   let filled = 0;
   while (filled < PAGE_SIZE) {
-      const count = hostfsOperations.readAt(k, source.inode, index * PAGE_SIZE + filled, bytes.subarray(filled));
+    const count = hostfsOperations.readAt(k, source.inode, index * PAGE_SIZE + filled, bytes.subarray(filled));
     if (typeof count === "string") return count;
     if (count === 0) break;
     filled += count;

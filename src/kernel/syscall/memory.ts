@@ -13,7 +13,16 @@ import type { OpenFile } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
 import { handlePageFault } from "../mem/fault.ts";
 import { query } from "../mem/page-table.ts";
-import { checkRange, findRegion, findRegionAtOrAbove, mapRegion, protectRange, setBreak, unmapRange, type MapRequest } from "../mem/regions.ts";
+import {
+  checkRange,
+  findRegion,
+  findRegionAtOrAbove,
+  mapRegion,
+  protectRange,
+  setBreak,
+  unmapRange,
+  type MapRequest,
+} from "../mem/regions.ts";
 import { adviseRange, remapRange } from "../mem/remap.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
 import { copyToUser } from "../mem/user-memory.ts";
@@ -47,7 +56,8 @@ const mmap = defineCall({
     if (kind !== abi.MAP_PRIVATE && kind !== abi.MAP_SHARED && kind !== abi.MAP_SHARED_VALIDATE) return "EINVAL";
     const sharing = kind === abi.MAP_PRIVATE ? "private" : "shared";
     const protection = protectionOf(prot);
-    const backing = (flags & abi.MAP_ANONYMOUS) !== 0 ? anonymous() : fileBacking(call, fd, offset, protection, sharing);
+    const backing =
+      (flags & abi.MAP_ANONYMOUS) !== 0 ? anonymous() : fileBacking(call, fd, offset, protection, sharing);
     if (typeof backing === "string") return backing;
     const mapped = mapRegion(k, process.space, {
       address: Number.isNaN(address) ? undefined : address,

@@ -13,7 +13,16 @@
 import { frameAddress, PAGE_SIZE, physAddr, virtAddr } from "../../../lib/address.ts";
 import { highHalf } from "../../../lib/word64.ts";
 import { assemble } from "../../../isa/riscv64/assembler.ts";
-import { CSR, INTERRUPT_BIT, MSTATUS, PMPCFG, PMP_MATCH, PMPCFG_A_SHIFT, SATP_HI_SHIFT, SUPERVISOR_INTERRUPTS } from "../../../isa/riscv64/csrs.ts";
+import {
+  CSR,
+  INTERRUPT_BIT,
+  MSTATUS,
+  PMPCFG,
+  PMP_MATCH,
+  PMPCFG_A_SHIFT,
+  SATP_HI_SHIFT,
+  SUPERVISOR_INTERRUPTS,
+} from "../../../isa/riscv64/csrs.ts";
 import { EXCEPTION } from "../../../isa/riscv64/causes.ts";
 import { SATP_MODE } from "../../../isa/riscv64/paging.ts";
 import { VIRT } from "../../../machine/boards/virt-map.ts";
@@ -24,7 +33,17 @@ import { allocateFrame, allocateFrames, freeRange } from "../../mem/frames.ts";
 import { mapContiguous } from "../../mem/page-table.ts";
 import type { AddressSpace } from "../../mem/types.ts";
 import { ENTRY } from "./entries.ts";
-import { directAddress, IMAGE, IMAGE_END, imageFrame, imagePage, KERNEL_STACK_FRAMES, kernelStackBase, layout, RAM_BASE } from "./layout.ts";
+import {
+  directAddress,
+  IMAGE,
+  IMAGE_END,
+  imageFrame,
+  imagePage,
+  KERNEL_STACK_FRAMES,
+  kernelStackBase,
+  layout,
+  RAM_BASE,
+} from "./layout.ts";
 import { TEXT_SOURCE, TRAMPOLINE_SOURCE, VDSO_SOURCE } from "./trampoline.ts";
 
 /** What a fault or an interrupt of S- or U-mode leaves to S-mode: everything but its own environment calls. */
@@ -173,7 +192,15 @@ export function initializeHart(k: Kernel, hart: number): void {
   registers.writeCsr(CSR.sie, ENABLED_INTERRUPTS, 0);
 }
 
-const KERNEL_DATA: PteFlags = { read: true, write: true, execute: false, user: false, global: true, accessed: true, dirty: true };
+const KERNEL_DATA: PteFlags = {
+  read: true,
+  write: true,
+  execute: false,
+  user: false,
+  global: true,
+  accessed: true,
+  dirty: true,
+};
 const KERNEL_TEXT: PteFlags = { ...KERNEL_DATA, write: false, execute: true };
 
 function makeKernelSpace(k: Kernel, space: AddressSpace): void {
@@ -188,7 +215,8 @@ function makeKernelSpace(k: Kernel, space: AddressSpace): void {
     finishFlush(k, flush, "start-up");
     if (result === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
   };
-  const mapDirect = (physical: number, length: number, flags: PteFlags): void => map(directAddress(physical), physical, length, flags);
+  const mapDirect = (physical: number, length: number, flags: PteFlags): void =>
+    map(directAddress(physical), physical, length, flags);
   // Everything below RAM that the board has is devices: whole large pages.
   mapDirect(0, RAM_BASE, KERNEL_DATA);
   mapDirect(RAM_BASE, IMAGE.data * PAGE_SIZE, KERNEL_TEXT);

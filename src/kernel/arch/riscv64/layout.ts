@@ -11,7 +11,15 @@
 // The trapframes of a space lie one below the other from 0x3f_ffff_e000 down, as xv6's TRAPFRAME. What is mapped at
 // 0xffffffc0_0000_0000 + p is physical address p, devices included (K12).
 
-import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber, type PhysAddr, type VirtAddr } from "../../../lib/address.ts";
+import {
+  frameAddress,
+  PAGE_SIZE,
+  physAddr,
+  virtAddr,
+  type FrameNumber,
+  type PhysAddr,
+  type VirtAddr,
+} from "../../../lib/address.ts";
 import type { AddressLayout } from "../arch.ts";
 
 export const RAM_BASE = 0x8000_0000;

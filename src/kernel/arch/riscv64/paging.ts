@@ -10,7 +10,16 @@
 // a writable page is readable; A, D and U of a pointer are reserved and stay 0. The physical address of a PTE is (pte >> 10) << 12.
 
 import type { FrameNumber } from "../../../lib/address.ts";
-import { levelShift, levelSize, PTE, PTE_HI, PTE_PPN_SHIFT, SV39, SV48, type PagingScheme } from "../../../isa/riscv64/paging.ts";
+import {
+  levelShift,
+  levelSize,
+  PTE,
+  PTE_HI,
+  PTE_PPN_SHIFT,
+  SV39,
+  SV48,
+  type PagingScheme,
+} from "../../../isa/riscv64/paging.ts";
 import type { PageTableFormat, PteFlags, PteView } from "../arch.ts";
 
 const RWX = PTE.R | PTE.W | PTE.X;

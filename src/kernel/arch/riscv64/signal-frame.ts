@@ -44,7 +44,8 @@ export function pushSignalFrame(
   const { trapframe, alternateStack } = thread;
   const oldSp = readField(memory, trapframe, trapframeOffset(SP));
   const isOnAlternate = oldSp > alternateStack.address && oldSp <= alternateStack.address + alternateStack.size;
-  const wantsAlternate = (action.flags & SA_ONSTACK) !== 0 && (alternateStack.flags & SS_DISABLE) === 0 && !isOnAlternate;
+  const wantsAlternate =
+    (action.flags & SA_ONSTACK) !== 0 && (alternateStack.flags & SS_DISABLE) === 0 && !isOnAlternate;
   const top = wantsAlternate ? alternateStack.address + alternateStack.size : oldSp;
   const frame = Math.floor((top - FRAME_SIZE) / STACK_ALIGNMENT) * STACK_ALIGNMENT;
   // A frame that would run over the end of the alternate stack it is on is no frame.
@@ -65,7 +66,8 @@ export function pushSignalFrame(
   if (wantsAlternate && (alternateStack.flags & SS_AUTODISARM) !== 0) {
     thread.alternateStack = { address: 0, size: 0, flags: SS_DISABLE };
   }
-  const set = (register: number, value: number): void => writeField(memory, trapframe, trapframeOffset(register), value);
+  const set = (register: number, value: number): void =>
+    writeField(memory, trapframe, trapframeOffset(register), value);
   set(SP, frame);
   set(RA, symbolAddress("rt_sigreturn"));
   set(A0, signal);

@@ -47,7 +47,10 @@ export function enterKernel(k: Kernel, hart: Hart, entry: number, startUser: Sta
     case ENTRY.start:
       k.probes.trapStep?.(hart.id, "start", { at: hart.pc });
       start(k);
-      k.probes.trapStep?.(hart.id, "started", { free: k.state.memory.frames.freeCount, tables: k.state.memory.kernelSpace.tablePages });
+      k.probes.trapStep?.(hart.id, "started", {
+        free: k.state.memory.frames.freeCount,
+        tables: k.state.memory.kernelSpace.tablePages,
+      });
       return;
     case ENTRY.main:
       k.probes.trapStep?.(hart.id, "main", { at: hart.pc });
@@ -76,7 +79,12 @@ function userTrap(k: Kernel, hart: Hart): void {
   k.memory.write32(thread.trapframe + TRAPFRAME.epc, epc.lo);
   k.memory.write32(thread.trapframe + TRAPFRAME.epc + 4, epc.hi);
   setVector(hart, kernelAddresses().kernelvec);
-  k.probes.trapStep?.(hart.id, "usertrap", { cause: lo, interrupt: hi < 0 ? 1 : 0, epc: toNumber(epc.hi, epc.lo), tid: thread.tid });
+  k.probes.trapStep?.(hart.id, "usertrap", {
+    cause: lo,
+    interrupt: hi < 0 ? 1 : 0,
+    epc: toNumber(epc.hi, epc.lo),
+    tid: thread.tid,
+  });
   if (hi < 0) {
     handleUserTrap(k, hart.id, thread, { kind: acknowledge(hart, lo) });
   } else {
@@ -162,7 +170,10 @@ export function resumeUser(k: Kernel, hartId: number, thread: Thread): void {
   const { trapframe } = thread;
   const addresses = kernelAddresses();
   // These are the same at each return to the same hart: 2 reads instead of 8 stores on the path of a system call.
-  if (memory.read32(trapframe + TRAPFRAME.kernelTrap) !== (addresses.usertrap | 0) || memory.read32(trapframe + TRAPFRAME.hartId) !== hartId) {
+  if (
+    memory.read32(trapframe + TRAPFRAME.kernelTrap) !== (addresses.usertrap | 0) ||
+    memory.read32(trapframe + TRAPFRAME.hartId) !== hartId
+  ) {
     const kernelSatp = satpOf(kernelSpace, 0);
     memory.write32(trapframe + TRAPFRAME.kernelSatp, kernelSatp.lo);
     memory.write32(trapframe + TRAPFRAME.kernelSatp + 4, kernelSatp.hi);
@@ -242,7 +253,9 @@ export function flushTlb(k: Kernel, hartId: number, address: VirtAddr | undefine
 /** The hart's registers, for a report. */
 export function describeHart(hart: Hart): string {
   const pc = symbolize(hart.pc);
-  const lines = [`hart ${hart.id}: pc ${hexNumber64(hart.pc)}${pc === undefined ? "" : ` (${pc})`}, privilege ${hart.privilege}`];
+  const lines = [
+    `hart ${hart.id}: pc ${hexNumber64(hart.pc)}${pc === undefined ? "" : ` (${pc})`}, privilege ${hart.privilege}`,
+  ];
   for (let row = 0; row < 32; row += 4) {
     const cells = [0, 1, 2, 3].map((column) => {
       const number = row + column;
