@@ -27,6 +27,8 @@ export interface KernelProbes {
   contextSwitch?: (hart: number, from: Thread | undefined, to: Thread | undefined) => void;
   fork?: (parent: Thread, child: Thread) => void;
   exec?: (thread: Thread, path: string, argv: readonly string[]) => void;
+  /** All threads of the process have ended; its memory and files are still there. */
+  beforeExit?: (process: Process) => void;
   exit?: (process: Process, status: number) => void;
   threadExit?: (thread: Thread) => void;
   signalSend?: (process: Process, info: SignalInfo) => void;

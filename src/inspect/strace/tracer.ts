@@ -82,13 +82,19 @@ interface CallCount {
 }
 
 /** Attaches to the kernel's probes and writes a line a call. */
-export function traceSystemCalls(k: Kernel, firstPid: number | undefined, options: TraceOptions): Tracer {
+export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
   const pending = new Map<number, PendingCall>();
   const counts = new Map<string, CallCount>();
   /** The thread whose line is open, and the text on it. */
   let open: { tid: number; text: string } | undefined;
 
-  const isFollowed = (process: Process): boolean => options.follow || firstPid === undefined || process.pid === firstPid;
+  /** The first process that was seen: the only one that is shown without `follow`. */
+  let firstPid: number | undefined;
+
+  const isFollowed = (process: Process): boolean => {
+    firstPid ??= process.pid;
+    return options.follow || process.pid === firstPid;
+  };
   const isShown = (name: string): boolean => !options.countOnly && (options.calls === undefined || options.calls.has(name));
   const prefix = (tid: number): string => (options.follow ? `[pid ${tid}] ` : "");
 

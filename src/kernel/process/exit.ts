@@ -98,6 +98,7 @@ export function addUsage(sum: Usage, part: Usage): void {
 }
 
 function finishProcess(k: Kernel, process: Process, status: WaitStatus): void {
+  k.probes.beforeExit?.(process);
   cancelTimers(k, process);
   process.usage.maxResidentPages = Math.max(process.usage.maxResidentPages, process.space.residentPages);
   releaseFileTable(k, process);

@@ -1,0 +1,61 @@
+// vitrine boot: from reset to the shell on the console.
+
+import { logTraps } from "../inspect/trap-log.ts";
+import { boot } from "../node/index.ts";
+import { machineOptions, MACHINE_OPTIONS, type Command } from "./command.ts";
+import { ESCAPE_HELP } from "./console-escape.ts";
+import type { ParsedOptions } from "./options.ts";
+import { connectTerminal } from "./terminal.ts";
+import { VERSION } from "./version.ts";
+
+const INIT = "/sbin/init";
+
+export const bootCommand: Command = {
+  name: "boot",
+  summary: "boot to the shell on the console; Ctrl-A x leaves",
+  usage: "[OPTION…] [-- CMD [ARG…]]",
+  description: `Starts ${INIT}, which runs CMD or a shell, and stops the machine when that ends; the exit status is its status.\n\n${ESCAPE_HELP}`,
+  options: MACHINE_OPTIONS,
+  async run(options: ParsedOptions): Promise<number> {
+    const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true;
+    if (interactive) process.stderr.write("Ctrl-A h for help, Ctrl-A x to leave\r\n");
+    const environment: Record<string, string> = {};
+    if (process.env["TERM"] !== undefined) environment["TERM"] = process.env["TERM"];
+    const system = await boot({
+      ...machineOptions(options, new Date()),
+      init: [INIT, ...options.operands],
+      initEnvironment: environment,
+      pace: interactive ? "real" : "virtual",
+      onConsole: (bytes) => void process.stdout.write(bytes),
+    });
+    const { kernel } = system;
+    let exitStatus: number | undefined;
+    let leave: () => void = () => undefined;
+    const left = new Promise<"left">((resolve) => {
+      leave = (): void => resolve("left");
+    });
+    const terminal = connectTerminal(system, {
+      onExit: () => {
+        exitStatus = 0;
+        leave();
+      },
+      monitor: {
+        k: kernel,
+        version: VERSION,
+        traps: logTraps(system.machine),
+        shutdown: () => system.control.powerOff(),
+        panic: (message) => system.control.panic(message),
+        fault: () => system.control.fault(),
+      },
+    });
+    const state = await Promise.race([system.stopped, left]);
+    terminal.release();
+    await system.close();
+    if (state === "left") {
+      process.stderr.write("\r\n");
+      return exitStatus ?? 0;
+    }
+    if (state.report !== undefined) process.stderr.write(`${state.report}\n`);
+    return state.status;
+  },
+};

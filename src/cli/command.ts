@@ -1,0 +1,88 @@
+// What a command of the command line is, and the options that several commands share.
+
+import type { BootOptions, MountOption } from "../node/index.ts";
+import { parseCount, parseSize, UsageError, type OptionRow, type ParsedOptions } from "./options.ts";
+
+export interface Command {
+  readonly name: string;
+  /** One line for the overview. */
+  readonly summary: string;
+  /** What follows the command's name. */
+  readonly usage: string;
+  readonly description: string;
+  readonly options: readonly OptionRow[];
+  /** Runs it and answers the exit status. */
+  run(options: ParsedOptions): Promise<number>;
+}
+
+/** Options that shape the machine. */
+export const MACHINE_OPTIONS: readonly OptionRow[] = [
+  { name: "arch", value: "ARCH", help: "architecture: riscv64" },
+  { name: "memory", short: "m", value: "SIZE", help: "guest RAM, 16M to 2G (default 128M)" },
+  { name: "smp", value: "N", help: "harts, 1 to 8 (default 1)" },
+  { name: "root", value: "DIR|TAR", help: "root file system: a folder (read-only), or a tar or cpio archive, gzipped or not" },
+  { name: "volume", short: "v", value: "HOST:GUEST[:ro]", repeat: true, help: "show a host folder or file in the guest" },
+  { name: "date", value: "WHEN", help: 'boot time of the guest: an ISO date or "now"' },
+  { name: "seed", value: "N", help: "seed of the guest's random numbers (default 0)" },
+  { name: "check", help: "check every kernel invariant after each kernel entry (slow)" },
+];
+
+/** Options of a program that is run without an init. */
+export const PROGRAM_OPTIONS: readonly OptionRow[] = [
+  { name: "env", short: "e", value: "K=V", repeat: true, help: "environment variable of the program" },
+  { name: "workdir", short: "w", value: "DIR", help: "working directory in the guest (default /)" },
+];
+
+export const LEAST_MEMORY = 16 * 2 ** 20;
+export const MOST_MEMORY = 2 * 2 ** 30;
+
+/** Boot options from the command line; `defaultDate` where --date is absent. */
+export function machineOptions({ values }: ParsedOptions, defaultDate: Date | undefined): BootOptions {
+  const arch = one(values, "arch") ?? "riscv64";
+  if (arch !== "riscv64") throw new UsageError(`--arch ${arch} is not there; riscv64 is`);
+  const memory = parseSize(one(values, "memory") ?? "128M", "--memory");
+  if (memory < LEAST_MEMORY || memory > MOST_MEMORY) throw new UsageError("--memory wants a size from 16M to 2G");
+  const date = one(values, "date");
+  const seed = one(values, "seed");
+  const root = one(values, "root");
+  return {
+    memory: Math.floor(memory / 4096) * 4096,
+    harts: parseCount(one(values, "smp") ?? "1", "--smp", 1, 8),
+    mounts: (values.get("volume") ?? []).map(parseVolume),
+    date: date === undefined ? defaultDate : parseDate(date),
+    ...(root === undefined ? {} : { root: { path: root } }),
+    ...(seed === undefined ? {} : { seed: parseCount(seed, "--seed", 0, 2 ** 32 - 1) }),
+    checkInvariants: values.has("check"),
+  };
+}
+
+/** The environment of a program: a usual one, then what -e says. "K" alone takes the host's value. */
+export function programEnvironment({ values }: ParsedOptions): Record<string, string> {
+  const environment: Record<string, string> = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", HOME: "/root", USER: "root" };
+  if (process.env["TERM"] !== undefined) environment["TERM"] = process.env["TERM"];
+  for (const text of values.get("env") ?? []) {
+    const at = text.indexOf("=");
+    const name = at < 0 ? text : text.slice(0, at);
+    if (name === "") throw new UsageError(`-e wants NAME=VALUE, not “${text}”`);
+    const value = at < 0 ? process.env[name] : text.slice(at + 1);
+    if (value !== undefined) environment[name] = value;
+  }
+  return environment;
+}
+
+/** The last value of an option. */
+export function one(values: ParsedOptions["values"], name: string): string | undefined {
+  return values.get(name)?.at(-1);
+}
+
+function parseVolume(text: string): MountOption {
+  const match = /^(.+?):(\/[^:]*)(?::(ro|rw))?$/.exec(text);
+  if (match === null) throw new UsageError(`-v wants HOST:GUEST[:ro] with an absolute GUEST path, not “${text}”`);
+  return { host: match[1] ?? "", guest: match[2] ?? "", readOnly: match[3] === "ro" };
+}
+
+function parseDate(text: string): Date {
+  const date = text === "now" ? new Date() : new Date(text);
+  if (Number.isNaN(date.getTime())) throw new UsageError(`--date wants an ISO date such as 2026-01-31T12:00:00Z, or “now”, not “${text}”`);
+  return date;
+}

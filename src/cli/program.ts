@@ -1,0 +1,104 @@
+// What `run`, `trace` and `pt` share: which program is meant, and how the host's three streams reach it.
+//
+//   stdin and stdout are a terminal ──> the guest's console terminal: line editing, ^C, window size, job control
+//   else                            ──> three byte streams; a regular file on stdin is handed over whole
+
+import { existsSync, fstatSync, readFileSync, statSync } from "node:fs";
+import { devNull } from "node:os";
+import { resolve } from "node:path";
+import type { GuestProcess } from "../node/guest-process.ts";
+import type { BootOptions, Vitrine } from "../node/index.ts";
+import { findGuestProgram } from "../node/spawn.ts";
+import { connectTerminal } from "./terminal.ts";
+
+/** A program's environment and working directory. */
+export interface ProgramPlace {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+export interface ConnectedProgram {
+  /** What boot needs to know of the streams. */
+  readonly bootOptions: Pick<BootOptions, "onConsole" | "drain" | "pace">;
+  start(system: Vitrine, argv: readonly string[], place: ProgramPlace): GuestProcess;
+}
+
+/** Bytes of output that may wait for a slow reader before the machine stands still. */
+const OUTPUT_LIMIT = 1 << 20;
+
+export function connectProgram(): ConnectedProgram {
+  const drain = (): Promise<void> | undefined => roomOn(process.stdout) ?? roomOn(process.stderr);
+  if (process.stdin.isTTY === true && process.stdout.isTTY === true) {
+    return {
+      bootOptions: { onConsole: (bytes) => void process.stdout.write(bytes), drain, pace: "real" },
+      start(system, argv, place): GuestProcess {
+        const guest = system.spawnOnConsole(argv, { env: place.env, cwd: place.cwd });
+        const terminal = connectTerminal(system, { onExit: () => guest.kill(9) });
+        guest.status.then(terminal.release, terminal.release);
+        return guest;
+      },
+    };
+  }
+  return {
+    bootOptions: { drain, pace: "virtual" },
+    start(system, argv, place): GuestProcess {
+      const whole = wholeInput();
+      const guest = system.spawn(argv, {
+        env: place.env,
+        cwd: place.cwd,
+        stdin: whole ?? "pipe",
+        stdout: (bytes) => void process.stdout.write(bytes),
+        stderr: (bytes) => void process.stderr.write(bytes),
+      });
+      // Nobody reads our output any more: the guest learns it as SIGPIPE would tell it.
+      process.stdout.on("error", () => guest.kill(13));
+      if (whole === undefined) {
+        process.stdin.on("data", (bytes: Buffer) => guest.stdin.write(bytes));
+        process.stdin.on("end", () => guest.stdin.end());
+        process.stdin.on("error", () => guest.stdin.end());
+      }
+      for (const [name, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) process.once(name, () => guest.kill(number));
+      return guest;
+    },
+  };
+}
+
+/** Regular files beyond this are streamed. */
+const WHOLE_LIMIT = 64 << 20;
+
+/** All of stdin where that is a regular file or /dev/null: such input does not depend on the host's timing. */
+function wholeInput(): Uint8Array | undefined {
+  try {
+    const status = fstatSync(0);
+    if (status.isFile()) return status.size <= WHOLE_LIMIT ? readFileSync(0) : undefined;
+    return status.isCharacterDevice() && status.rdev === statSync(devNull).rdev ? new Uint8Array() : undefined;
+  } catch {
+    // A closed stdin is an empty one.
+    return new Uint8Array();
+  }
+}
+
+function roomOn(stream: NodeJS.WriteStream): Promise<void> | undefined {
+  if (stream.writableLength < OUTPUT_LIMIT) return undefined;
+  return new Promise((done) => {
+    const finish = (): void => {
+      stream.off("drain", finish);
+      stream.off("close", finish);
+      stream.off("error", finish);
+      done();
+    };
+    stream.once("drain", finish);
+    stream.once("close", finish);
+    stream.once("error", finish);
+  });
+}
+
+/** The guest's argument vector: a host program is mounted where the guest can execute it. */
+export function resolveProgram(system: Vitrine, operands: readonly string[]): readonly string[] {
+  const [name = "", ...rest] = operands;
+  const host = resolve(name);
+  const isHost = name.includes("/") ? existsSync(host) : findGuestProgram(system.kernel, name, undefined) === undefined && existsSync(host);
+  if (!isHost) return operands;
+  system.mount({ host, guest: host, readOnly: true });
+  return [host, ...rest];
+}

@@ -1,0 +1,82 @@
+// vitrine pt: a program's page-table tree and its regions, when it ends or at a point on the way.
+
+import { formatPageTable, formatRegions, readPageTable } from "../inspect/page-table-view.ts";
+import { shellStatus } from "../node/guest-process.ts";
+import { boot } from "../node/index.ts";
+import type { Process } from "../kernel/process/types.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { machineOptions, MACHINE_OPTIONS, one, programEnvironment, PROGRAM_OPTIONS, type Command } from "./command.ts";
+import { UsageError, type ParsedOptions } from "./options.ts";
+import { connectProgram, resolveProgram } from "./program.ts";
+
+export const pageTableCommand: Command = {
+  name: "pt",
+  summary: "run a program and print its page-table tree and regions",
+  usage: "[OPTION…] PROGRAM [ARG…]",
+  description: "Prints on stderr when the program ends, or at the point of --at. The exit status is the program's.",
+  options: [
+    { name: "at", value: "POINT", help: '"entry" (before its first instruction), or a count: before its Nth system call' },
+    { name: "json", help: "the tree and the regions as JSON" },
+    ...MACHINE_OPTIONS,
+    ...PROGRAM_OPTIONS,
+  ],
+  async run(options: ParsedOptions): Promise<number> {
+    if (options.operands.length === 0) throw new UsageError("pt wants a PROGRAM; vitrine pt --help tells more");
+    const point = parsePoint(one(options.values, "at"));
+    const program = connectProgram();
+    await using system = await boot({ ...machineOptions(options, undefined), ...program.bootOptions });
+    const argv = resolveProgram(system, options.operands);
+    const show = options.values.has("json") ? describeAsJson : describe;
+    let shown: string | undefined;
+    let pid: number | undefined;
+    let calls = 0;
+    const probes = system.kernel.probes;
+    if (point.kind === "end") {
+      probes.beforeExit = (process): void => {
+        if (process.pid === pid) shown = show(system.kernel, process);
+      };
+    } else if (point.kind === "call") {
+      probes.syscallEnter = (thread): void => {
+        if (thread.process.pid !== pid) return;
+        calls += 1;
+        if (calls === point.count) shown = show(system.kernel, thread.process);
+      };
+    }
+    const guest = program.start(system, argv, { env: programEnvironment(options), cwd: one(options.values, "workdir") ?? "/" });
+    pid = guest.pid;
+    if (point.kind === "entry") {
+      const process = system.kernel.state.processes.get(pid);
+      if (process !== undefined) shown = show(system.kernel, process);
+    }
+    const status = await guest.status;
+    if (shown === undefined) throw new UsageError(`the program ended after ${calls} system calls, before --at ${one(options.values, "at") ?? ""}`);
+    process.stderr.write(`${shown}\n`);
+    return shellStatus(status);
+  },
+};
+
+type Point = { readonly kind: "end" } | { readonly kind: "entry" } | { readonly kind: "call"; readonly count: number };
+
+function parsePoint(text: string | undefined): Point {
+  if (text === undefined || text === "end") return { kind: "end" };
+  if (text === "entry") return { kind: "entry" };
+  if (/^[1-9]\d{0,8}$/.test(text)) return { kind: "call", count: Number(text) };
+  throw new UsageError(`--at wants “entry” or the number of a system call, not “${text}”`);
+}
+
+function describe(k: Kernel, process: Process): string {
+  const { space } = process;
+  return [
+    `page table of pid ${process.pid} (${process.name}): ${k.arch.format.name}, root frame 0x${space.root.toString(16)}, ASID ${space.asid}, ${space.tablePages} table pages, ${space.residentPages} resident pages`,
+    formatPageTable(k, space),
+    "",
+    "regions",
+    formatRegions(k, space),
+  ].join("\n");
+}
+
+function describeAsJson(k: Kernel, process: Process): string {
+  const { space } = process;
+  const regions = space.regions.map(({ start, end, protection, sharing, purpose, file }) => ({ start, end, protection, sharing, purpose, file: file?.path }));
+  return JSON.stringify({ pid: process.pid, name: process.name, format: k.arch.format.name, root: space.root, asid: space.asid, tree: readPageTable(k, space), regions });
+}

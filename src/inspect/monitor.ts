@@ -1,0 +1,196 @@
+// The kernel monitor: a shell beside the user's, in the kernel's own words (requirement K1). Each command is a row: name, arguments,
+// help, function. While it has the console the machine stands still.
+
+import type { Kernel } from "../kernel/kernel.ts";
+import { FRAME_OWNERS } from "../kernel/mem/types.ts";
+import type { Process } from "../kernel/process/types.ts";
+import { formatAddress, formatPageTable, formatRegions, formatSize, readPageTable, regionAt, regionName } from "./page-table-view.ts";
+import { INTERRUPT_BASE, type TrapLog } from "./trap-log.ts";
+
+/** What the monitor works on. */
+export interface MonitorTarget {
+  readonly k: Kernel;
+  readonly version: string;
+  readonly traps: TrapLog;
+  readonly shutdown: () => void;
+  /** Makes the kernel panic: its report ends the run. */
+  readonly panic: (message: string) => void;
+  /** Makes a hart fault in kernel mode: a real trap through kernelvec, whose report ends the run. */
+  readonly fault: () => void;
+}
+
+interface MonitorCommand {
+  readonly name: string;
+  readonly arguments: string;
+  readonly help: string;
+  readonly run: (target: MonitorTarget, args: readonly string[]) => string;
+}
+
+const COMMANDS: readonly MonitorCommand[] = [
+  { name: "help", arguments: "", help: "this list", run: help },
+  { name: "version", arguments: "", help: "version and architecture", run: ({ k, version }) => `vitrine ${version}, ${k.arch.name}, ${k.arch.format.name}` },
+  { name: "ps", arguments: "", help: "processes", run: listProcesses },
+  { name: "maps", arguments: "PID", help: "regions of a process", run: (target, args) => withProcess(target, args, (process) => formatRegions(target.k, process.space)) },
+  { name: "pt", arguments: "PID [VA]", help: "page-table tree of a process, or the walk of one address", run: showPageTable },
+  { name: "frames", arguments: "", help: "physical frames by owner, and the head of the free list", run: showFrames },
+  { name: "regs", arguments: "", help: "registers of every hart", run: showRegisters },
+  { name: "traps", arguments: "", help: "traps by cause, and the last of them", run: showTraps },
+  {
+    name: "shutdown",
+    arguments: "",
+    help: "stop the machine cleanly",
+    run: ({ shutdown }) => {
+      shutdown();
+      return "Bye.";
+    },
+  },
+  {
+    name: "panic",
+    arguments: "",
+    help: "make the kernel panic",
+    run: ({ panic }) => {
+      panic("asked for from the monitor");
+      return "";
+    },
+  },
+  {
+    name: "fault",
+    arguments: "",
+    help: "make the kernel fault: a load from an unmapped address",
+    run: ({ fault }) => {
+      fault();
+      return "";
+    },
+  },
+];
+
+/** Runs one line and returns what it prints. */
+export function runMonitorCommand(target: MonitorTarget, line: string): string {
+  const [name, ...args] = line.trim().split(/\s+/);
+  if (name === undefined || name === "") return "";
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  return command === undefined ? `${name}: no such command; try help` : command.run(target, args);
+}
+
+/** Names of all commands, for completion. */
+export const MONITOR_COMMANDS: readonly string[] = COMMANDS.map((command) => command.name);
+
+function help(): string {
+  const left = COMMANDS.map((command) => `${command.name} ${command.arguments}`.trim());
+  const width = Math.max(...left.map((text) => text.length)) + 3;
+  return COMMANDS.map((command, index) => (left[index] ?? "").padEnd(width) + command.help).join("\n");
+}
+
+function listProcesses({ k }: MonitorTarget): string {
+  const lines = ["  PID  PPID  PGID STATE       PAGES  TABLES ASID NAME"];
+  for (const process of k.state.processes.values()) {
+    const column = (value: number, width: number): string => String(value).padStart(width);
+    lines.push(
+      `${column(process.pid, 5)} ${column(process.parent, 5)} ${column(process.processGroup, 5)} ${describeState(k, process).padEnd(10)} ${column(
+        process.space.residentPages,
+        6,
+      )} ${column(process.space.tablePages, 7)} ${column(process.space.asid, 4)} ${process.name}`,
+    );
+  }
+  return lines.join("\n");
+}
+
+function describeState(k: Kernel, process: Process): string {
+  if (process.state.kind !== "running") return process.state.kind;
+  const states = process.threads.map((tid) => k.state.threads.get(tid)?.state.kind ?? "exited");
+  return states.find((state) => state === "running") ?? states.find((state) => state === "runnable") ?? states[0] ?? "kernel";
+}
+
+function withProcess(target: MonitorTarget, args: readonly string[], use: (process: Process) => string): string {
+  const pid = Number(args[0] ?? NaN);
+  const process = target.k.state.processes.get(pid);
+  if (process === undefined) return args[0] === undefined ? "which process? give its PID (ps lists them)" : `no process ${args[0]}`;
+  return use(process);
+}
+
+function showPageTable(target: MonitorTarget, args: readonly string[]): string {
+  return withProcess(target, args, (process) => {
+    const text = args[1];
+    if (text === undefined) return formatPageTable(target.k, process.space);
+    const address = Number(text.startsWith("0x") ? text : `0x${text}`);
+    if (!Number.isFinite(address)) return `${text} is not an address`;
+    return walk(target.k, process, address);
+  });
+}
+
+/** The entries that a walk of one address meets. */
+function walk(k: Kernel, process: Process, address: number): string {
+  const lines: string[] = [];
+  let entries = readPageTable(k, process.space);
+  for (let depth = 0; ; depth++) {
+    const entry = entries.find((candidate) => address >= candidate.address && address < candidate.address + candidate.size * candidate.count);
+    if (entry === undefined) {
+      lines.push(`${"  ".repeat(depth)}no entry: not mapped`);
+      break;
+    }
+    const index = entry.index + Math.floor((address - entry.address) / entry.size);
+    const physical = entry.physical + (entry.kind === "leaf" ? Math.floor((address - entry.address) / entry.size) * entry.size : 0);
+    lines.push(`${"  ".repeat(depth)}${entry.levelName}[${index}]  ${entry.kind} ${formatAddress(physical, 14)}  ${entry.flags}`);
+    if (entry.kind === "leaf") {
+      lines.push(`physical ${formatAddress(entry.physical + (address - entry.address), 14)}, ${formatSize(entry.size)} page`);
+      break;
+    }
+    entries = [...entry.children];
+  }
+  const region = regionAt(process.space, address);
+  lines.push(region === undefined ? "no region" : `region ${formatAddress(region.start)}-${formatAddress(region.end)} ${regionName(region)}`);
+  return lines.join("\n");
+}
+
+function showFrames({ k }: MonitorTarget): string {
+  const { frames } = k.state.memory;
+  const byOwner = new Map<number, { count: number; shared: number }>();
+  for (let index = 0; index < frames.frameCount; index++) {
+    const shares = frames.shareCounts[index] ?? 0;
+    if (shares === 0) continue;
+    const owner = frames.owners[index] ?? 0;
+    const entry = byOwner.get(owner) ?? { count: 0, shared: 0 };
+    entry.count += 1;
+    entry.shared += shares > 1 ? 1 : 0;
+    byOwner.set(owner, entry);
+  }
+  const lines = [`${frames.frameCount} frames of 4K, ${frames.freeCount} free`];
+  for (const [owner, { count, shared }] of [...byOwner].sort((a, b) => b[1].count - a[1].count)) {
+    lines.push(`${String(count).padStart(8)}  ${FRAME_OWNERS[owner] ?? `owner ${owner}`}${shared > 0 ? ` (${shared} shared)` : ""}`);
+  }
+  const chain: string[] = [];
+  let at: number = frames.freeHead;
+  while (at !== 0 && chain.length < 6 && k.memory.contains(at, 8)) {
+    chain.push(formatAddress(at, 10));
+    at = (k.memory.read32(at + 4) >>> 0) * 2 ** 32 + (k.memory.read32(at) >>> 0);
+  }
+  lines.push(`free list: ${chain.length === 0 ? "no single frames" : chain.join(" -> ")}${at === 0 ? "" : " -> …"}`);
+  return lines.join("\n");
+}
+
+function showRegisters({ k }: MonitorTarget): string {
+  return k.machine.harts
+    .map((hart) => {
+      const running = k.state.scheduler.current[hart.id];
+      const head = `hart ${hart.id}: ${running === undefined ? "idle" : `thread ${running}`}, ${hart.instructionsRetired} instructions`;
+      const cells = k.arch.hartRegisters(k, hart.id).map(({ name, value }) => `${name.padStart(8)} ${value}`);
+      const rows: string[] = [];
+      for (let index = 0; index < cells.length; index += 4) rows.push(cells.slice(index, index + 4).join(" "));
+      return [head, ...rows].join("\n");
+    })
+    .join("\n");
+}
+
+function showTraps({ k, traps }: MonitorTarget): string {
+  const { counters } = k.state;
+  const lines = [`${counters.systemCalls} system calls, ${counters.minorFaults} minor and ${counters.majorFaults} major faults, ${counters.contextSwitches} context switches`];
+  for (const [key, count] of [...traps.counts].sort((a, b) => b[1] - a[1])) {
+    const interrupt = key >= INTERRUPT_BASE;
+    lines.push(`${String(count).padStart(10)}  ${k.arch.describeCause(interrupt ? key - INTERRUPT_BASE : key, interrupt)}`);
+  }
+  if (traps.recent.length > 0) lines.push("last:");
+  for (const trap of traps.recent) {
+    lines.push(`  ${String(trap.atNs).padStart(14)} ns  hart ${trap.hart}  pc ${formatAddress(trap.pc)}  ${k.arch.describeCause(trap.cause, trap.interrupt)}`);
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,143 @@
+// Runs a system on Node's event loop: slices of a few milliseconds, between which input arrives, timers fire and output drains.
+//
+//   running ──slice──> running            idle, nothing due ──> wait for input
+//   idle until T ──> pace "virtual": jump to T      pace "real": wait as long as T is away, or for input
+
+import type { RunState, System } from "../system/boot.ts";
+
+/** How an idle machine's time passes: at once, or as it does for people at a terminal. */
+export type Pace = "virtual" | "real";
+
+export interface DriveOptions {
+  readonly pace: Pace;
+  /** Awaited between slices: resolves when host streams have room again. */
+  readonly drain?: () => Promise<void> | undefined;
+}
+
+export interface Driver {
+  /** Runs until the system stops or `pause` is called. */
+  start(): void;
+  /** Stops at the end of the slice. The returned promise resolves when the machine stands still. */
+  pause(): Promise<void>;
+  /** The host has something new (input, a spawned program, a closed stream): an idle system looks again. */
+  notify(): void;
+  /** How it ended; resolves once. */
+  readonly stopped: Promise<Extract<RunState, { kind: "stopped" }>>;
+  /** Ends the run from outside. */
+  stop(status: number, reason: string): void;
+}
+
+/** A slice aims at this long, so that a key press is answered at once. */
+const SLICE_MS = 8;
+const FIRST_SLICE = 200_000;
+const LEAST_SLICE = 20_000;
+const MOST_SLICE = 20_000_000;
+
+type Stopped = Extract<RunState, { kind: "stopped" }>;
+
+export function createDriver(system: System, options: DriveOptions): Driver {
+  let sliceInstructions = FIRST_SLICE;
+  let active = false;
+  let looping = false;
+  let ended = false;
+  let wakeUp: (() => void) | undefined;
+  let notified = false;
+  let onPaused: (() => void)[] = [];
+  let finish: (state: Stopped) => void = () => undefined;
+  const stopped = new Promise<Stopped>((resolve) => {
+    finish = resolve;
+  });
+  const end = (state: Stopped): void => {
+    if (ended) return;
+    ended = true;
+    active = false;
+    finish(state);
+    wake();
+  };
+  const wake = (): void => {
+    notified = true;
+    wakeUp?.();
+    wakeUp = undefined;
+  };
+
+  async function loop(): Promise<void> {
+    looping = true;
+    while (active) {
+      const began = performance.now();
+      const before = system.machine.timeNs;
+      notified = false;
+      const state = system.run({ instructions: sliceInstructions });
+      if (state.kind === "stopped") {
+        end(state);
+        break;
+      }
+      adapt(performance.now() - began);
+      const full = options.drain?.();
+      if (full !== undefined) await full;
+      if (state.kind === "running") {
+        await nextTurn();
+        continue;
+      }
+      if (notified) {
+        await nextTurn();
+        continue;
+      }
+      if (state.untilNs === undefined) await waitForHost(undefined);
+      else if (options.pace === "virtual") {
+        system.skipTo(state.untilNs);
+        if (system.machine.timeNs === before) await nextTurn();
+      } else {
+        const waited = await waitForHost((state.untilNs - system.machine.timeNs) / 1e6);
+        // What passed for the person passes for the guest.
+        system.skipTo(Math.min(state.untilNs, system.machine.timeNs + Math.round(waited * 1e6)));
+      }
+    }
+    looping = false;
+    for (const resolve of onPaused) resolve();
+    onPaused = [];
+  }
+
+  function adapt(elapsedMs: number): void {
+    const factor = elapsedMs <= 0 ? 2 : Math.min(2, Math.max(0.25, SLICE_MS / elapsedMs));
+    sliceInstructions = Math.min(MOST_SLICE, Math.max(LEAST_SLICE, Math.round(sliceInstructions * factor)));
+  }
+
+  /** Waits for `notify` or the given time; answers how many milliseconds passed. */
+  function waitForHost(milliseconds: number | undefined): Promise<number> {
+    const began = performance.now();
+    return new Promise((resolve) => {
+      const timer = milliseconds === undefined ? undefined : setTimeout(() => wake(), Math.min(milliseconds, 2 ** 30));
+      wakeUp = (): void => {
+        clearTimeout(timer);
+        resolve(performance.now() - began);
+      };
+    });
+  }
+
+  return {
+    start(): void {
+      if (ended || active) return;
+      active = true;
+      if (!looping) void loop().catch((error: unknown) => end({ kind: "stopped", status: 125, reason: "failure", report: String(error) }));
+    },
+    pause(): Promise<void> {
+      active = false;
+      if (!looping) return Promise.resolve();
+      return new Promise((resolve) => {
+        onPaused.push(resolve);
+        wake();
+      });
+    },
+    notify: wake,
+    stopped,
+    stop(status, reason): void {
+      end({ kind: "stopped", status, reason, report: undefined });
+    },
+  };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

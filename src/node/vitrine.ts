@@ -1,0 +1,240 @@
+// One system on Node: the machine with its kernel, the loop that drives it, its host folders and streams.
+//
+//   boot ──> Vitrine ── spawn ──> GuestProcess (stdin, stdout, stderr, status)
+//               ├── console       what an init program's terminal shows and reads
+//               ├── kernel, machine   for those who look inside; probes to listen to
+//               └── close
+
+import type { HostChannel, HostDirectory } from "../kernel/host.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { KernelProbes } from "../kernel/probes.ts";
+import type { Machine, MachineProbes } from "../machine/machine.ts";
+import { bootSystem, type RunState, type System } from "../system/boot.ts";
+import { createChunkStream, createQueueChannel, type QueueChannel } from "./channels.ts";
+import { createDriver, type Pace } from "./drive.ts";
+import { VitrineError } from "./error.ts";
+import { mountFromHost, toByteString, type MountOption } from "./guest-mounts.ts";
+import type { ExitStatus, GuestProcess, SpawnOptions } from "./guest-process.ts";
+import { createHostDirectory } from "./host-directory.ts";
+import { openRoot, type RootOption } from "./root-image.ts";
+import { findProgram, spawnProgram } from "./spawn.ts";
+
+export { VitrineError } from "./error.ts";
+export type { MountOption } from "./guest-mounts.ts";
+export type { RootOption } from "./root-image.ts";
+
+export interface BootOptions {
+  /** Architecture of the machine. */
+  readonly arch?: "riscv64";
+  /** Guest RAM in bytes, a multiple of 4096; default 128 MiB. */
+  readonly memory?: number;
+  /** 1 to 8; default 1. */
+  readonly harts?: number;
+  /** Root file system; default the package's own. */
+  readonly root?: RootOption;
+  readonly mounts?: readonly MountOption[];
+  /** Time of the guest's clock at boot; default 2026-01-01T00:00:00Z, so that runs repeat. */
+  readonly date?: Date | undefined;
+  /** Seed of the guest's random numbers; default 0. */
+  readonly seed?: number;
+  /** Checks every kernel invariant after each kernel entry: slow, for tests. */
+  readonly checkInvariants?: boolean;
+  /** Program to run as pid 1 on the console, with its arguments. Without it the kernel waits for `spawn`. */
+  readonly init?: readonly string[];
+  readonly initEnvironment?: Readonly<Record<string, string>>;
+  /** How time passes while all programs wait: "virtual" (default) jumps, "real" waits as a person would. */
+  readonly pace?: Pace;
+  /** Takes what the console prints. */
+  readonly onConsole?: (bytes: Uint8Array) => void;
+  /** Awaited between slices while host streams are full. */
+  readonly drain?: () => Promise<void> | undefined;
+  /** Called with the kernel before the first instruction, to attach probes that must hear everything. */
+  readonly onKernel?: (kernel: Kernel) => void;
+}
+
+export interface Vitrine extends AsyncDisposable {
+  /** The kernel and the machine, to look at. */
+  readonly kernel: Kernel;
+  readonly machine: Machine;
+  readonly probes: { readonly kernel: KernelProbes; readonly machine: MachineProbes };
+  /** Starts a program. `argv[0]` is a guest path, or a name that is looked up along PATH. Throws VitrineError (126, 127). */
+  spawn(argv: readonly string[], options?: SpawnOptions): GuestProcess;
+  /** Starts a program on the console terminal, as the leader of its session. */
+  spawnOnConsole(argv: readonly string[], options?: Pick<SpawnOptions, "env" | "cwd">): GuestProcess;
+  readonly console: {
+    /** What is typed. */
+    write(bytes: Uint8Array | string): void;
+    resize(rows: number, columns: number): void;
+  };
+  mount(option: MountOption): void;
+  /** For a monitor: stops the machine cleanly, makes the kernel panic, or makes it fault in supervisor mode. */
+  readonly control: { powerOff(): void; panic(message: string): void; fault(): void };
+  /** Stops time; the machine stands still once the promise resolves. */
+  pause(): Promise<void>;
+  resume(): void;
+  /** Resolves when the system has stopped by itself: power-off, panic, halt. */
+  readonly stopped: Promise<Extract<RunState, { kind: "stopped" }>>;
+  /** Stops the machine and forgets it. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_MEMORY = 128 * 2 ** 20;
+const DEFAULT_DATE = new Date("2026-01-01T00:00:00Z");
+const CONSOLE_CHANNEL = "console";
+
+export async function boot(options: BootOptions = {}): Promise<Vitrine> {
+  const root = openRoot(options.root, options.arch ?? "riscv64");
+  const channels = new Map<string, HostChannel>();
+  const directories = new Map<string, HostDirectory>();
+  const consoleChannel = createQueueChannel(options.onConsole ?? ((): void => undefined));
+  channels.set(CONSOLE_CHANNEL, consoleChannel);
+  if (root.kind === "folder") directories.set("root", createHostDirectory(root.path, { readOnly: true }));
+  const milliseconds = (options.date ?? DEFAULT_DATE).getTime();
+  const seconds = Math.floor(milliseconds / 1000);
+  const system = bootSystem({
+    arch: options.arch ?? "riscv64",
+    memoryBytes: options.memory ?? DEFAULT_MEMORY,
+    harts: options.harts ?? 1,
+    root: root.kind === "archive" ? { kind: "archive", bytes: root.bytes } : { kind: "host", directory: "root" },
+    hostPorts: { channels, directories },
+    bootTime: { seconds, nanoseconds: (milliseconds - seconds * 1000) * 1e6 },
+    randomSeed: options.seed ?? 0,
+    checkInvariants: options.checkInvariants ?? false,
+    ...(options.init === undefined
+      ? {}
+      : {
+          init: {
+            path: toByteString(options.init[0] ?? ""),
+            argv: options.init.map(toByteString),
+            env: Object.entries(options.initEnvironment ?? {}).map(([name, value]) => toByteString(`${name}=${value}`)),
+            cwd: "/",
+          },
+        }),
+    ...(options.onKernel === undefined ? {} : { onKernel: options.onKernel }),
+  });
+  for (const mount of options.mounts ?? []) mountFromHost(system.kernel, directories, mount);
+  return createVitrine(system, options, { channels, directories, consoleChannel });
+}
+
+interface HostSide {
+  readonly channels: Map<string, HostChannel>;
+  readonly directories: Map<string, HostDirectory>;
+  readonly consoleChannel: QueueChannel;
+}
+
+function createVitrine(system: System, options: BootOptions, host: HostSide): Vitrine {
+  const driver = createDriver(system, { pace: options.pace ?? "virtual", ...(options.drain === undefined ? {} : { drain: options.drain }) });
+  /** Whoever waits for a process: told once, by the exit probe or by the end of the system. */
+  const waiting = new Map<number, { resolve: (status: ExitStatus) => void; reject: (error: Error) => void }>();
+  system.onProcessExit((pid, status) => {
+    waiting.get(pid)?.resolve(status);
+    waiting.delete(pid);
+  });
+  void driver.stopped.then((state) => {
+    const error = new VitrineError(state.report ?? `the system has stopped (${state.reason})`);
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+  });
+  driver.start();
+  let spawned = 0;
+
+  const deliver = (channel: string): void => {
+    system.deliverInput(channel);
+    driver.notify();
+  };
+
+  function watch(pid: number): Promise<ExitStatus> {
+    const status = new Promise<ExitStatus>((resolve, reject) => waiting.set(pid, { resolve, reject }));
+    // A caller that never looks at the status must not end the host by it.
+    status.catch(() => undefined);
+    return status;
+  }
+
+  function kill(pid: number, signal: number): void {
+    if (waiting.has(pid)) {
+      system.signal(pid, signal);
+      driver.notify();
+    }
+  }
+
+  return {
+    kernel: system.kernel,
+    machine: system.machine,
+    probes: { kernel: system.kernel.probes, machine: system.machine.probes },
+    stopped: driver.stopped,
+    spawn(argv, spawnOptions = {}): GuestProcess {
+      const id = (spawned += 1);
+      const stdout = createChunkStream();
+      const stderr = createChunkStream();
+      const toStdout = typeof spawnOptions.stdout === "function" ? spawnOptions.stdout : (bytes: Uint8Array): void => stdout.push(bytes);
+      const toStderr = typeof spawnOptions.stderr === "function" ? spawnOptions.stderr : (bytes: Uint8Array): void => stderr.push(bytes);
+      const input = createQueueChannel(() => undefined);
+      const names = [`stdin.${id}`, `stdout.${id}`, `stderr.${id}`] as const;
+      host.channels.set(names[0], input);
+      host.channels.set(names[1], createQueueChannel(toStdout));
+      host.channels.set(names[2], createQueueChannel(toStderr));
+      const given = spawnOptions.stdin ?? "none";
+      if (given instanceof Uint8Array) input.push(given);
+      else if (given !== "pipe" && given !== "none") input.push(Buffer.from(given));
+      if (given !== "pipe") input.end();
+      const pid = spawnProgram(system, findProgram(system.kernel, argv, spawnOptions), argv, spawnOptions, names);
+      const status = watch(pid);
+      const finish = (): void => {
+        stdout.end();
+        stderr.end();
+        for (const name of names) host.channels.delete(name);
+      };
+      status.then(finish, finish);
+      driver.notify();
+      return {
+        pid,
+        stdin: {
+          write(bytes): void {
+            input.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
+            deliver(names[0]);
+          },
+          end(): void {
+            input.end();
+            deliver(names[0]);
+          },
+        },
+        stdout,
+        stderr,
+        status,
+        kill: (signal) => kill(pid, signal),
+      };
+    },
+    spawnOnConsole(argv, spawnOptions = {}): GuestProcess {
+      const pid = spawnProgram(system, findProgram(system.kernel, argv, spawnOptions), argv, spawnOptions, "console");
+      driver.notify();
+      const nothing = createChunkStream();
+      nothing.end();
+      return { pid, stdin: { write: () => undefined, end: () => undefined }, stdout: nothing, stderr: nothing, status: watch(pid), kill: (signal) => kill(pid, signal) };
+    },
+    console: {
+      write(bytes): void {
+        host.consoleChannel.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
+        deliver(CONSOLE_CHANNEL);
+      },
+      resize(rows, columns): void {
+        system.resizeConsole(rows, columns);
+        driver.notify();
+      },
+    },
+    mount: (option) => mountFromHost(system.kernel, host.directories, option),
+    control: {
+      powerOff: () => system.powerOff(),
+      panic: (message) => system.panic(message),
+      fault: () => system.kernel.arch.provokeFault(system.kernel, 0),
+    },
+    pause: () => driver.pause(),
+    resume: () => driver.start(),
+    async close(): Promise<void> {
+      await driver.pause();
+      driver.stop(0, "closed");
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await this.close();
+    },
+  };
+}
