@@ -32,9 +32,9 @@ fail:   li    t0, TEST
 1:      j     1b
 `;
 
-function boot(source: string, options: Partial<VirtBoardOptions> = {}) {
+function bootOn(tier: "run" | "step", source: string, options: Partial<VirtBoardOptions>) {
   const output: number[] = [];
-  const board = createVirtBoard({ ramSize: 8 << 20, consoleOutput: (byte) => output.push(byte), ...options });
+  const board = createVirtBoard({ ramSize: 8 << 20, consoleOutput: (byte) => output.push(byte), tier, ...options });
   const { bytes } = assemble(`${source}\n${finish}`, { base: VIRT.ram, symbols });
   board.machine.memory.write(VIRT.ram, bytes);
   return {
@@ -44,9 +44,18 @@ function boot(source: string, options: Partial<VirtBoardOptions> = {}) {
   };
 }
 
+type Boot = (source: string, options?: Partial<VirtBoardOptions>) => ReturnType<typeof bootOn>;
+
+/** A test of each execution tier: the guest must not be able to tell them apart. */
+function testEachTier(name: string, body: (boot: Boot) => void): void {
+  for (const tier of ["run", "step"] as const) {
+    test(`${name} (${tier})`, () => body((source, options = {}) => bootOn(tier, source, options)));
+  }
+}
+
 const passed = { kind: "halted", reason: "power-off", status: 0 };
 
-test("harts start with their id in a0 and the device tree in a1", () => {
+testEachTier("harts start with their id in a0 and the device tree in a1", (boot) => {
   const { run, machine, deviceTree } = boot(
     `
         lw    t0, 0(a1)               # the magic, big-endian
@@ -73,11 +82,11 @@ seen:   .dword 0
   assert.deepEqual(machine.memory.read(deviceTree.address, 4), Uint8Array.of(0xd0, 0x0d, 0xfe, 0xed));
 });
 
-test("failure carries its code out", () => {
+testEachTier("failure carries its code out", (boot) => {
   assert.deepEqual(boot("li a0, 42\n j fail").run(), { kind: "halted", reason: "failure", status: 42 });
 });
 
-test("an access to nothing is an access fault, at the right pc", () => {
+testEachTier("an access to nothing is an access fault, at the right pc", (boot) => {
   const { run } = boot(`
         la    t0, trap
         csrw  mtvec, t0
@@ -98,7 +107,7 @@ trap:   csrr  a0, mcause
   assert.deepEqual(run(), passed);
 });
 
-test("the UART, polled: an echo until q", () => {
+testEachTier("the UART, polled: an echo until q", (boot) => {
   const { run, uart, text } = boot(`
         li    s0, UART
 1:      lbu   t0, 5(s0)
@@ -115,7 +124,8 @@ test("the UART, polled: an echo until q", () => {
   assert.equal(text(), "The q");
 });
 
-test("ten timer interrupts, on time", () => {
+const times = new Set<number>();
+testEachTier("ten timer interrupts, on time", (boot) => {
   const { run, machine } = boot(`
         la    t0, trap
         csrw  mtvec, t0
@@ -146,9 +156,11 @@ trap:   csrr  a0, mcause
   `);
   assert.deepEqual(run(), passed);
   assert.ok(machine.timeNs >= 1_000_000 && machine.timeNs < 1_010_000, `${machine.timeNs}`);
+  times.add(machine.timeNs);
+  assert.equal(times.size, 1, "each tier takes the same time");
 });
 
-test("the CLINT's mtime, the time CSR and virtual time are one clock", () => {
+testEachTier("the CLINT's mtime, the time CSR and virtual time are one clock", (boot) => {
   const { run } = boot(`
         li    s0, CLINT + 0xbff8
         li    s1, 1000
@@ -164,7 +176,7 @@ test("the CLINT's mtime, the time CSR and virtual time are one clock", () => {
   assert.deepEqual(run(), passed);
 });
 
-test("inter-processor interrupts go round all harts", () => {
+testEachTier("inter-processor interrupts go round all harts", (boot) => {
   // Each hart waits for its MSIP, clears it and raises that of the next; hart 0 starts the round and ends it.
   const { run } = boot(
     `
@@ -196,7 +208,7 @@ send:   sw    t2, 0(s2)
   assert.deepEqual(run(20_000_000), passed);
 });
 
-test("the SSWI interrupts another hart's supervisor mode", () => {
+testEachTier("the SSWI interrupts another hart's supervisor mode", (boot) => {
   const { run } = boot(
     `
         li    t0, 2
@@ -237,7 +249,7 @@ trap:   csrci sip, 2
   assert.deepEqual(run(), passed);
 });
 
-test("UART input through the PLIC: claim, read, complete", () => {
+testEachTier("UART input through the PLIC: claim, read, complete", (boot) => {
   const { run, uart, text } = boot(`
         la    t0, trap
         csrw  mtvec, t0
@@ -280,7 +292,7 @@ trap:   lw    s4, 4(s2)
   assert.equal(text(), message.trimEnd());
 });
 
-test("a sector of a virtio disk, read by a bare-metal driver", () => {
+testEachTier("a sector of a virtio disk, read by a bare-metal driver", (boot) => {
   const disk = Uint8Array.from({ length: 16 * sectorSize }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
   const { run, machine } = boot(
     `
@@ -345,7 +357,7 @@ test("a sector of a virtio disk, read by a bare-metal driver", () => {
   assert.deepEqual(machine.memory.read(0x8010_4000, 512), disk.slice(5 * 512, 6 * 512));
 });
 
-test("the real-time clock reads the boot time plus virtual time", () => {
+testEachTier("the real-time clock reads the boot time plus virtual time", (boot) => {
   const { run } = boot(
     `
         li    s0, RTC

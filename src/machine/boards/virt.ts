@@ -23,7 +23,7 @@ import { createUart, type Uart } from "../devices/uart16550.ts";
 import { createVirtioBlock, type BlockBackend } from "../devices/virtio/block.ts";
 import { createVirtioMmio } from "../devices/virtio/mmio.ts";
 import { createMachine } from "../create-machine.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine, MachineOptions } from "../machine.ts";
 import { writeFdt } from "./fdt.ts";
 import { VIRT } from "./virt-map.ts";
 import { describeVirtBoard } from "./virt-tree.ts";
@@ -47,6 +47,8 @@ export interface VirtBoardOptions {
   readonly bootArguments?: string;
   /** An initial RAM disk; placed below the device tree. */
   readonly initrd?: Uint8Array;
+  /** How instructions are executed; see `MachineOptions`. */
+  readonly tier?: MachineOptions["tier"];
   /** What the real-time clock reads at reset; the epoch by default. */
   readonly bootTime?: { readonly seconds: number; readonly nanoseconds: number };
 }
@@ -67,14 +69,18 @@ export function createVirtBoard(options: VirtBoardOptions): VirtBoard {
   if (!Number.isInteger(harts) || harts < 1 || harts > VIRT.maxHarts) {
     throw new RangeError(`${harts} harts: 1 to ${VIRT.maxHarts} are possible`);
   }
-  return populateVirtBoard(createMachine({ ramBase: VIRT.ram, ramSize: options.ramSize, harts }), options);
+  const { ramSize, tier = "run" } = options;
+  return populateVirtBoard(createMachine({ ramBase: VIRT.ram, ramSize, harts, tier }), options);
 }
 
 /**
  * Attaches the board's devices to a machine, puts the device tree and the initrd into its RAM and its address into a1 of
  * each hart. Throws a RangeError when RAM cannot hold what is asked for.
  */
-export function populateVirtBoard(machine: Machine, options: Omit<VirtBoardOptions, "ramSize" | "harts">): VirtBoard {
+export function populateVirtBoard(
+  machine: Machine,
+  options: Omit<VirtBoardOptions, "ramSize" | "harts" | "tier">,
+): VirtBoard {
   const harts = machine.harts.length;
   const disks = options.disks ?? [];
   if (disks.length > VIRT.virtioSlots) throw new RangeError(`${disks.length} disks for ${VIRT.virtioSlots} slots`);
