@@ -66,9 +66,11 @@ function findOrCreate(
 ): { ref: PathRef; isNew: boolean } | Errno {
   const creates = (flags & flag.O_CREAT) !== 0 && (flags & flag.O_PATH) === 0;
   const exclusive = creates && (flags & flag.O_EXCL) !== 0;
-  const followLast = (flags & flag.O_NOFOLLOW) === 0 && !exclusive;
+  // A path that ends in a slash creates nothing, whatever its last name is: so that is not looked at.
+  const keepLastLink = creates && path.endsWith("/");
+  const followLast = (flags & flag.O_NOFOLLOW) === 0 && !exclusive && !keepLastLink;
   const context = { process, credentials: process.credentials };
-  const walk = walkPath(k, context, base, path, { ...options, followLast });
+  const walk = walkPath(k, context, base, path, { ...options, followLast, keepLastLink });
   if (failed(walk)) return walk;
   if (creates) {
     if (walk.last !== "name") return exclusive ? "EEXIST" : "EISDIR";

@@ -108,7 +108,8 @@ function readName(header: Uint8Array): string {
 function checkSum(header: Uint8Array, offset: number): void {
   let sum = 0;
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 0x20 : (header[i] ?? 0);
-  if (sum !== readNumber(header, 148, 8)) {
+  const stored = textOf(header.subarray(148, 156)).trim();
+  if (!/^[0-7]+$/.test(stored) || sum !== Number.parseInt(stored, 8)) {
     const what = offset === 0 ? "not a tar or cpio archive" : "tar archive is damaged";
     throw new ArchiveFormatError(`${what}: wrong header checksum at ${offset}`);
   }
