@@ -26,7 +26,7 @@ export const TRAMPOLINE_SOURCE = `
 uservec:
     csrrw a0, sscratch, a0          # a0 = trapframe, sscratch = the user's a0
 ${WITHOUT_A0.map(({ name, number }) => `    sd ${name}, ${trapframeOffset(number)}(a0)`).join("\n")}
-    csrr t0, sscratch
+    csrrw t0, sscratch, a0          # the user's a0; sscratch is ready for the next trap
     sd t0, ${trapframeOffset(A0)}(a0)
     ld sp, ${TRAPFRAME.kernelStack}(a0)
     ld tp, ${TRAPFRAME.hartId}(a0)
@@ -38,7 +38,6 @@ ${WITHOUT_A0.map(({ name, number }) => `    sd ${name}, ${trapframeOffset(number
     .align 4
 userret:                            # a0 = trapframe, a1 = the user's satp
     csrw satp, a1
-    csrw sscratch, a0
 ${WITHOUT_A0.map(({ name, number }) => `    ld ${name}, ${trapframeOffset(number)}(a0)`).join("\n")}
     ld a0, ${trapframeOffset(A0)}(a0)
     sret

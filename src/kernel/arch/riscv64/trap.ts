@@ -190,6 +190,7 @@ export function resumeUser(k: Kernel, hartId: number, thread: Thread): void {
   // sret goes to user mode (SPP = 0) with interrupts enabled (SPIE).
   hart.writeCsr(CSR.sstatus, (status.lo & ~(MSTATUS.SPP | MSTATUS.SIE)) | MSTATUS.SPIE, status.hi);
   hart.writeCsr(CSR.sepc, epcLo, epcHi);
+  hart.writeCsr(CSR.sscratch, thread.trapframeAddress | 0, highHalf(thread.trapframeAddress));
   const satp = satpOf(space, space.asid);
   hart.setXNumber(A0, thread.trapframeAddress);
   hart.setX(A1, satp.lo, satp.hi);
