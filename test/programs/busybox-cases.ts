@@ -1,6 +1,6 @@
 // What the busybox comparison runs: one line a case, each in a fresh folder that holds the files of `FILES`. Every line must print
 // the same bytes and end with the same status on Vitrine as under qemu-riscv64. Lines avoid what differs by nature: pids, dates of now,
-// host names, inode numbers.
+// host names, inode numbers; and what executes an applet from within busybox (find -exec, timeout, nice), which qemu-user cannot do.
 
 /** Files in the folder of each case. */
 export const FILES: Readonly<Record<string, string>> = {
@@ -45,16 +45,16 @@ export const APPLET_LINES: Readonly<Record<string, readonly string[]>> = {
   du: ["mkdir empty; du -a empty | cut -f2"],
   echo: ["echo -e 'a\\tb\\n\\x41\\0101\\c' more; echo -n x"],
   ed: ["printf '2d\\n1i\\nnew\\n.\\n,p\\nq\\n' | ed words.txt 2>&1; echo $?"],
-  env: ["env -i A=1 B='2 3' busybox env 2>&1 | sort", "env -i PATH=/bin sh -c 'echo $PATH'"],
+  env: ["env -i A=1 B='2 3' | sort", "A=5 env | grep ^A="],
   expand: ["expand poem.txt", "expand -t 4 poem.txt | unexpand -t 4 -a"],
   expr: ["expr 6 '*' 7; expr length hello; expr substr hello 2 3; expr abc : 'a\\(.\\)c'; expr 1 / 0; echo $?"],
-  factor: ["factor 1 2 97 360 1234567890123 18446744073709551557"],
+  factor: ["factor 1 2 97 360 1234567890123 1000000016000000063"],
   fallocate: ["fallocate -l 5000 big; wc -c big"],
   false: ["false; echo $?"],
   find: [
     "find . -type f | sort",
     "find . -name '*.txt' -size -1 -o -type d -name inner | sort",
-    "find folder -type f -exec cat {} + | sort",
+    "find folder -type f | sort | while read f; do cat $f; done",
     "find . -maxdepth 1 -newer nothing 2>&1; echo $?",
     "find folder -depth | tail -1; find . -type f -name 'o*' | xargs rm; ls folder",
   ],
@@ -75,7 +75,7 @@ export const APPLET_LINES: Readonly<Record<string, readonly string[]>> = {
   ls: ["ls", "ls -1 -p -R", "ls -l folder | awk '{ print $1, $2, $5, $9 }'", "ls -S -r; ls -a folder; ls nothing"],
   md5sum: ["md5sum words.txt numbers.txt > sums; cat sums; md5sum -c sums; echo x >> words.txt; md5sum -c sums; echo $?"],
   mkdir: ["mkdir -p a/b/c; mkdir a; echo $?; mkdir -m 700 p; stat -c %a p; find a"],
-  mkfifo: ["mkfifo f; (echo through > f) & cat f; wait; ls -l f | cut -c1"],
+  mkfifo: ["f=/tmp/fifo.$$; mkfifo $f; (echo through > $f) & cat $f; wait; ls -l $f | cut -c1; rm $f"],
   mktemp: ["f=$(mktemp -p . x.XXXXXX); [ -f $f ] && echo made; rm $f"],
   mv: ["mv words.txt w; ls; mv w folder; ls folder; mv nothing x; echo $?"],
   nl: ["nl poem.txt", "nl -b a -w 3 words.txt"],
@@ -110,7 +110,6 @@ export const APPLET_LINES: Readonly<Record<string, readonly string[]>> = {
   tar: ["tar cf a.tar folder; tar tf a.tar | sort; mkdir o; tar xf a.tar -C o; cat o/folder/inner/deep.txt", "tar cz folder | tar tz | sort; tar xf words.txt 2>&1; echo $?"],
   tee: ["echo data | tee a b | cat - a b; echo more | tee -a a > /dev/null; cat a"],
   test: ["test -d folder; echo $?; test words.txt -nt nothing; echo $?; test 1 -eq 1 -a -n x; echo $?"],
-  timeout: ["timeout 5 sleep 0.01; echo $?"],
   touch: ["touch -d @1000000 f; stat -c %Y f; touch -c nothing; ls nothing; touch -r f words.txt; stat -c %Y words.txt"],
   tr: ["tr a-z A-Z < words.txt; tr -d aeiou < poem.txt; tr -s 'p' < words.txt; tr -c 'a-z\\n' '*' < poem.txt; echo a1b2 | tr '[:digit:]' _"],
   true: ["true; echo $?"],
@@ -143,7 +142,7 @@ export const SHELL_LINES: readonly string[] = [
   "trap 'echo trapped' EXIT; trap 'echo usr1' USR1; kill -USR1 $$; echo after",
   "sh -c 'kill -TERM $$; echo not reached'; echo $?; sh -c 'kill -9 $$'; echo $?",
   "sleep 0.05 & p=$!; wait $p; echo $?; (exit 5) & wait $!; echo $?",
-  "(sleep 0.2; echo late) & (sleep 0.05; echo early) & wait; echo done",
+  "(sleep 1.2; echo late) & (sleep 0.1; echo early) & wait; echo done",
   "set -e; true; (false; echo no); echo unreachable",
   "set -u; echo ${undefined-fine}; echo $undefined; echo unreachable",
   "exec 3> out; echo to three >&3; exec 3>&-; cat out; echo both > both 2>&1; cat < both",
@@ -155,15 +154,14 @@ export const SHELL_LINES: readonly string[] = [
   "getopts ab:c o -a -b val 2>/dev/null; echo $o; while getopts ab: o -a -b val; do echo $o $OPTARG; done",
   "echo abc | sed s/b/X/ | tr a-z A-Z | rev; true | false | true; echo $?",
   "yes | head -1000 | wc -l; seq 100000 | tail -1; seq 20000 | sort -r | sort -n | md5sum",
-  "ulimit -n; umask 027; touch u; stat -c %a u; umask",
+  "umask 027; touch u; stat -c %a u; umask",
   "read -r v < words.txt; echo $v; while read -r w; do echo $w; done < numbers.txt | paste -s -d+ | bc",
   "x=5; until [ $x -le 0 ]; do x=$((x-2)); done; echo $x; : ${y:=assigned}; echo $y; echo ${x#-}",
   "command -v cd; type true; alias z='echo aliased'; eval z; echo $- | tr -d 'a-z'; test -t 0; echo $?",
   "a=1; (a=2; echo $a); echo $a; b=$(echo multi; echo line); echo \"$b\"; echo $b; echo \"$(printf 'x\\n\\n')\"end",
   "dd if=/dev/urandom bs=1k count=64 2>/dev/null > r; cat r r > rr; wc -c < rr; head -c 65536 rr | cmp - r && echo same",
   "mkdir t; cd t; for i in $(seq 200); do echo $i > f$i; done; ls | wc -l; cat f* | sort -n | tail -1; rm f1*; ls | wc -l; find . -name 'f2*' | wc -l",
-  "cat /proc/self/comm; cat /proc/sys/kernel/ostype; ls /proc/self/fd | head -3; readlink /proc/self/fd/1 > /dev/null && echo link",
+  "cat /proc/sys/kernel/ostype; ls /proc/self/fd | head -3; readlink /proc/self/fd/1 > /dev/null && echo link",
   "echo hello > f; exec < f; read v; echo $v; read w; echo $?",
-  "nice -n 5 true; echo $?; time -p true 2>&1 | cut -d' ' -f1",
-  "tail -f words.txt & sleep 0.1; kill $!; wait $! 2>/dev/null; echo $?",
+  "tail -f words.txt & sleep 0.7; kill $!; wait $! 2>/dev/null; echo $?",
 ];

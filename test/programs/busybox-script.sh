@@ -119,7 +119,7 @@ tar cf - sub | tar tf - | sort
 rm -rf sub copy; ls
 
 section jobs
-(sleep 0.3; echo third) & (sleep 0.1; echo first) & (sleep 0.2; echo second) &
+(sleep 2.2; echo third) & (sleep 0.2; echo first) & (sleep 1.2; echo second) &
 wait
 (exit 3) & first=$!; (exit 4) & second=$!
 wait $second; say "second ended with $?"
@@ -127,7 +127,7 @@ wait $first; say "first ended with $?"
 sleep 5 & sleeper=$!
 kill $sleeper; wait $sleeper; say "killed: $?"
 (trap 'echo child got TERM; exit 12' TERM; sleep 5 & wait) & child=$!
-sleep 0.1; kill -TERM $child; wait $child; say "handler exit: $?"
+sleep 1; kill -TERM $child; wait $child; say "handler exit: $?"
 pids=; for i in 1 2 3 4 5 6 7 8; do (exit $i) & pids="$pids $!"; done
 codes=; for p in $pids; do wait $p; codes="$codes $?"; done; say "codes$codes"
 

@@ -76,7 +76,7 @@ function prepare(): string {
 }
 
 function underQemu(args: readonly string[]): Outcome {
-  const run = spawnSync("qemu-riscv64", [BUSYBOX ?? "", ...args], { cwd: prepare(), env: ENVIRONMENT, timeout: 60_000 });
+  const run = spawnSync(findQemu(), [join(folder, "busybox"), ...args], { cwd: prepare(), env: ENVIRONMENT, timeout: 60_000 });
   const status = run.status ?? 128 + (run.signal === "SIGKILL" ? 9 : 15);
   return { stdout: run.stdout.toString("latin1"), stderr: run.stderr.toString("latin1"), status };
 }

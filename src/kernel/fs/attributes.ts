@@ -37,7 +37,7 @@ export function statInode(k: Kernel, inode: Inode): StatFields | Errno {
     rdev: inode.device === undefined ? 0 : makeDevice(inode.device.major, inode.device.minor),
     size: inode.size,
     blockSize: BLOCK_SIZE,
-    blocks: inode.kind === "file" && inode.content.kind !== "procfs" ? pages * (BLOCK_SIZE / 512) : 0,
+    blocks: takesBlocks(inode) ? pages * (BLOCK_SIZE / 512) : 0,
     atime: inode.atime,
     mtime: inode.mtime,
     ctime: inode.ctime,
@@ -122,4 +122,10 @@ function store(
   const done = filesystemOperations(inode.filesystem).setAttributes(k, inode, change);
   if (!failed(done)) touchChanged(k, inode);
   return done;
+}
+
+/** Files take whole blocks; so do the directories of a host, which have a size of their own. */
+function takesBlocks(inode: Inode): boolean {
+  if (inode.kind === "directory") return inode.filesystem.kind === "hostfs";
+  return inode.kind === "file" && inode.content.kind !== "procfs";
 }

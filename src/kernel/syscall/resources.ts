@@ -14,7 +14,7 @@ import {
 } from "../../abi/linux/process-layouts.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { freeFrameCount } from "../mem/frames.ts";
-import { copyFromUser, copyToUser } from "../mem/user-memory.ts";
+import { copyFromUser, copyToUser, readUserString } from "../mem/user-memory.ts";
 import { addUsage } from "../process/exit.ts";
 import { applyLimits } from "../process/load.ts";
 import type { Process, Usage } from "../process/types.ts";
@@ -234,12 +234,12 @@ const reboot = defineCall({
     { name: "arg", type: "pointer" },
   ],
   result: "int",
-  handler: ({ k, process }, magic, magic2, command) => {
+  handler: ({ k, process }, magic, magic2, command, argument) => {
     if (process.credentials.euid !== 0) return "EPERM";
     if (magic !== abi.REBOOT_MAGIC1 || !(abi.REBOOT_MAGIC2 as readonly number[]).includes(magic2)) return "EINVAL";
     switch (command) {
       case abi.REBOOT_CMD_POWER_OFF:
-        k.state.shutdown ??= { kind: "power-off", status: 0 };
+        k.state.shutdown ??= { kind: "power-off", status: exitStatusAt(k, process, argument) };
         return 0;
       case abi.REBOOT_CMD_HALT:
         k.state.shutdown ??= { kind: "halt", status: 0 };
@@ -255,6 +255,15 @@ const reboot = defineCall({
     }
   },
 });
+
+/**
+ * The exit status that init hands over with POWER_OFF: a decimal string where Linux takes a string for RESTART2. 0 where there is none;
+ * the argument is not Linux's, so whatever else stands there is no error.
+ */
+function exitStatusAt(k: Kernel, process: Process, address: number): number {
+  const text = address === 0 ? "" : readUserString(k, process.space, address, 4);
+  return /^\d{1,3}$/.test(text) ? Number(text) & 0xff : 0;
+}
 
 /** struct __user_cap_header_struct's version 3: two words of each set. Root has every capability, others none. */
 const CAPABILITY_VERSION_3 = 0x2008_0522;
