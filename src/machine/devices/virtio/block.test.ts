@@ -323,6 +323,38 @@ test("broken indirect tables need a reset", () => {
   }
 });
 
+test("notifying again does not put a request off", () => {
+  const { chain, header, statusByte, memory, device, machine } = createDriver();
+  chain(at.descriptors, [header(IN, 0), { address: at.data, length: 512, flags: WRITE }, statusByte]);
+  memory.write16(at.driver + 2, 1);
+  for (let time = 0; time <= latencyNs; time += latencyNs / 10) {
+    machine.advance(time);
+    store(device, reg.notify, 0);
+  }
+  assert.equal(memory.read16(at.device + 2), 1);
+});
+
+test("a flood of large requests is served in pieces", () => {
+  const disk = new Uint8Array(8 << 20);
+  const { describe, header, statusByte, memory, device, machine } = createDriver({ disk });
+  header(OUT, 0);
+  // One chain, eight times over: a write of almost 4 MiB out of less RAM.
+  describe(at.descriptors, 0, { address: at.header, length: 16, flags: NEXT, next: 1 });
+  for (let i = 1; i < 7; i++) {
+    describe(at.descriptors, i, { address: ram + 0x4_0000, length: 0xa_0000, flags: NEXT, next: i + 1 });
+  }
+  describe(at.descriptors, 7, statusByte);
+  for (let i = 0; i < queueSize; i++) memory.write16(at.driver + 4 + 2 * i, 0);
+  memory.write16(at.driver + 2, queueSize);
+  store(device, reg.notify, 0);
+  machine.advance(latencyNs);
+  const first = memory.read16(at.device + 2);
+  assert.ok(first > 0 && first < queueSize, `${first}`);
+  machine.advance(20 * latencyNs);
+  assert.equal(memory.read16(at.device + 2), queueSize);
+  assert.equal(memory.read8(at.status), 0);
+});
+
 test("overlapping buffers cannot ask for endless work", () => {
   const { request } = createDriver();
   const huge: Descriptor = { address: ram, length: 1 << 20, flags: 0 };

@@ -75,6 +75,8 @@ export interface VirtioMmioState {
   queueSelect: number;
   interruptStatus: number;
   readonly queues: VirtqueueState[];
+  /** Whether an event to serve each queue is pending: a further notification must not put it off. */
+  readonly notified: boolean[];
   /** What the driver did wrong, when the device needs a reset. */
   fault: string | undefined;
 }
@@ -101,6 +103,7 @@ export function createVirtioMmio(options: VirtioMmioOptions): Device & { readonl
     queueSelect: 0,
     interruptStatus: 0,
     queues: Array.from({ length: device?.queues ?? 0 }, createVirtqueueState),
+    notified: Array(device?.queues ?? 0).fill(false),
     fault: undefined,
   };
 
@@ -119,6 +122,7 @@ export function createVirtioMmio(options: VirtioMmioOptions): Device & { readonl
     state.interruptStatus = 0;
     state.fault = undefined;
     state.driverFeatures.fill(0);
+    state.notified.fill(false);
     state.queues.forEach((queue, index) => {
       Object.assign(queue, createVirtqueueState());
       services.cancel(name, index);
@@ -141,21 +145,25 @@ export function createVirtioMmio(options: VirtioMmioOptions): Device & { readonl
   };
 
   const notify = (index: number): void => {
-    const queue = state.queues[index >>> 0];
-    if (device === undefined || queue === undefined || !queue.ready) return;
-    services.schedule(services.timeNs() + device.latencyNs, name, index >>> 0);
+    if (state.queues[index >>> 0]?.ready === true) serveSoon(index >>> 0, services.timeNs());
+  };
+  const serveSoon = (index: number, nowNs: number): void => {
+    if (device === undefined || state.notified[index] === true) return;
+    state.notified[index] = true;
+    services.schedule(nowNs + device.latencyNs, name, index);
   };
 
   /** Serves the requests of a queue, and comes back for the rest after enough work. */
   const serveQueue = (index: number, nowNs: number): void => {
     const queue = state.queues[index];
     if (device === undefined || queue === undefined) return;
+    state.notified[index] = false;
     const indirect = ((state.driverFeatures[0] ?? 0) & featureIndirectWord0) !== 0;
     let work = 0;
     let served = 0;
     while (isRunning(queue)) {
       if (work >= bytesPerEvent) {
-        services.schedule(nowNs + device.latencyNs, name, index);
+        serveSoon(index, nowNs);
         break;
       }
       const chain = takeChain(queue, memory, indirect);
