@@ -11,6 +11,7 @@ export const defaultOperations: FileOperations = {
   read: () => "EINVAL",
   write: () => "EINVAL",
   poll: () => ALWAYS_READY,
+  news: () => 0,
   pollKeys: () => [],
   ioctl: () => "ENOTTY",
   seek: () => "ESPIPE",

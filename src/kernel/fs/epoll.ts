@@ -10,7 +10,7 @@ import { defaultOperations } from "./default-operations.ts";
 import type { EpollInterest, FileOperations, OpenFile } from "./types.ts";
 
 /** How epoll asks another file; handed in, because the table of files holds epoll itself. */
-export type AskFile = (k: Kernel, file: OpenFile) => { events: number; keys: readonly WaitKey[] };
+export type AskFile = (k: Kernel, file: OpenFile) => { events: number; keys: readonly WaitKey[]; news: number };
 
 export function createEpollOperations(ask: AskFile): FileOperations {
   return {
@@ -30,25 +30,29 @@ export function epollKeys(k: Kernel, epoll: OpenFile, ask: AskFile): WaitKey[] {
 export const epollChangeKey = (epoll: OpenFile): WaitKey => `epoll:${epoll.id}`;
 
 /** Interests with something to report, in the order in which they were added. Changes nothing. */
-export function readyInterests(
-  k: Kernel,
-  epoll: OpenFile,
-  ask: AskFile,
-): { interest: EpollInterest; events: number }[] {
-  const ready: { interest: EpollInterest; events: number }[] = [];
+export function readyInterests(k: Kernel, epoll: OpenFile, ask: AskFile): ReadyInterest[] {
+  const ready: ReadyInterest[] = [];
   for (const interest of liveInterests(epoll)) {
     if (interest.disabled) continue;
-    const events = ask(k, interest.file).events & (interest.events | POLLERR | POLLHUP);
-    const isNew = (interest.events & EPOLLET) === 0 || (events & ~interest.reported) !== 0;
-    if (events !== 0 && isNew) ready.push({ interest, events });
+    const { events: all, news } = ask(k, interest.file);
+    const events = all & (interest.events | POLLERR | POLLHUP);
+    const isEdge = (events & ~interest.reported) !== 0 || news !== interest.reportedNews;
+    if (events !== 0 && (isEdge || (interest.events & EPOLLET) === 0)) ready.push({ interest, events, news });
     else if ((interest.events & EPOLLET) !== 0) interest.reported = events;
   }
   return ready;
 }
 
-/** Records that `events` were handed to the caller. */
-export function markReported(interest: EpollInterest, events: number): void {
+export interface ReadyInterest {
+  readonly interest: EpollInterest;
+  readonly events: number;
+  readonly news: number;
+}
+
+/** Records that these events were handed to the caller. */
+export function markReported({ interest, events, news }: ReadyInterest): void {
   interest.reported = events;
+  interest.reportedNews = news;
   if ((interest.events & EPOLLONESHOT) !== 0) interest.disabled = true;
 }
 

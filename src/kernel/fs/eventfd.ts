@@ -41,6 +41,7 @@ export const eventfdOperations: FileOperations = {
     const counter = (file.counter ?? 0) + added;
     if (counter > LARGEST) return (file.flags & O_NONBLOCK) !== 0 ? "EAGAIN" : block(k, thread, [key(file)]);
     file.counter = counter;
+    file.news = (file.news ?? 0) + 1;
     wake(k, key(file));
     return 8;
   },
@@ -50,5 +51,6 @@ export const eventfdOperations: FileOperations = {
     return (counter > 0 ? POLLIN | POLLRDNORM : 0) | (counter < LARGEST ? POLLOUT | POLLWRNORM : 0);
   },
 
+  news: (_k, file) => file.news ?? 0,
   pollKeys: (_k, file) => [key(file)],
 };

@@ -36,5 +36,6 @@ export const fileOperations: Readonly<Record<OpenFileKind, FileOperations>> = {
   epoll: createEpollOperations((k, file) => ({
     events: fileOperations[file.kind].poll(k, file),
     keys: fileOperations[file.kind].pollKeys(k, file),
+    news: fileOperations[file.kind].news(k, file),
   })),
 };

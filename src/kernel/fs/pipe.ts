@@ -42,6 +42,8 @@ export function createPipe(k: Kernel, inode: Inode): Pipe {
     writers: 0,
     readerOpens: 0,
     writerOpens: 0,
+    reads: 0,
+    writes: 0,
     inode,
   };
   k.state.files.pipes.set(pipe.id, pipe);
@@ -86,6 +88,7 @@ export const pipeOperations: FileOperations = {
       return (file.flags & O_NONBLOCK) !== 0 ? "EAGAIN" : block(k, thread, [pipeReadableKey(pipe.id)]);
     }
     const count = takeBytes(pipe, target);
+    pipe.reads += 1;
     touchAccessed(k, pipe.inode);
     wake(k, pipeWritableKey(pipe.id));
     return count;
@@ -102,6 +105,7 @@ export const pipeOperations: FileOperations = {
     }
     const count = Math.min(room, bytes.length);
     putBytes(pipe, bytes.subarray(0, count));
+    pipe.writes += 1;
     touchModified(k, pipe.inode);
     wake(k, pipeReadableKey(pipe.id));
     return count;
@@ -121,6 +125,11 @@ export const pipeOperations: FileOperations = {
       if (countEnd(k, pipe, "read") === 0) events |= POLLERR;
     }
     return events;
+  },
+
+  news(k, file) {
+    const pipe = pipeOf(k, file);
+    return (file.flags & O_ACCMODE) === O_WRONLY ? (pipe?.reads ?? 0) : (pipe?.writes ?? 0);
   },
 
   pollKeys(_k, file) {

@@ -147,6 +147,9 @@ export interface Pipe {
   /** Times either end was opened, so that an opener of a FIFO sees a partner that came and went. */
   readerOpens: number;
   writerOpens: number;
+  /** Transfers so far at each end: news for the other. */
+  reads: number;
+  writes: number;
   readonly inode: Inode;
 }
 
@@ -171,6 +174,8 @@ export interface OpenFile {
   /** eventfd counter, timerfd and the like. */
   counter?: number;
   semaphore?: boolean;
+  /** eventfd: writes so far. */
+  news?: number;
   /** epoll interest list: fd -> mask and user data, and the file it stood for. */
   interests?: Map<number, EpollInterest>;
 }
@@ -180,8 +185,9 @@ export interface EpollInterest {
   events: number;
   dataLo: number;
   dataHi: number;
-  /** Readiness that was last reported, for edge-triggered interests. */
+  /** Readiness that was last reported, and the file's count of news then, for edge-triggered interests. */
   reported: number;
+  reportedNews: number;
   /** A one-shot interest that has fired. */
   disabled: boolean;
 }
@@ -295,6 +301,8 @@ export interface FileOperations {
   ): number | Errno | Blocked;
   /** POLLIN 1, POLLOUT 4, POLLERR 8, POLLHUP 16 … that hold now. */
   poll(k: Kernel, file: OpenFile): number;
+  /** Counts what happened that a watcher of edges must hear of although `poll` may say the same as before. */
+  news(k: Kernel, file: OpenFile): number;
   /** Keys whose wake-up may change `poll`. */
   pollKeys(k: Kernel, file: OpenFile): readonly WaitKey[];
   ioctl(k: Kernel, thread: Thread, file: OpenFile, request: number, argument: number): number | Errno | Blocked;

@@ -17,7 +17,8 @@ export function contextOf(process: Process): PathContext {
 
 /** Where a relative path starts: the working directory for AT_FDCWD, else the directory that is open as `dirfd`. */
 export function baseOf({ process }: Call, dirfd: number, path: string): PathRef | "EBADF" | "ENOTDIR" {
-  if (path.startsWith("/") || dirfd === AT_FDCWD) return process.fs.cwd;
+  // An empty path names nothing, whatever it starts from.
+  if (path === "" || path.startsWith("/") || dirfd === AT_FDCWD) return process.fs.cwd;
   const file = getAnyFile(process, dirfd);
   if (file === "EBADF") return "EBADF";
   return file.path === undefined || file.inode.kind !== "directory" ? "ENOTDIR" : file.path;

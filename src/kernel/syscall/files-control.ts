@@ -39,7 +39,7 @@ const fcntl = defineCall({
   args: [
     { name: "fd", type: "fd" },
     { name: "cmd", type: "int", show: "fcntl" },
-    { name: "arg", type: "ulong" },
+    { name: "arg", type: "long" },
   ],
   result: "int",
   handler: (call, fd, command, argument) => {

@@ -25,6 +25,7 @@ import { defineCall, type Call, type SyscallRow } from "./row.ts";
 const ask: AskFile = (k, file) => ({
   events: fileOperations[file.kind].poll(k, file),
   keys: fileOperations[file.kind].pollKeys(k, file),
+  news: fileOperations[file.kind].news(k, file),
 });
 
 /** Reads a timeout: undefined for none, else the absolute deadline, which a rerun finds in its restart data. */
@@ -255,11 +256,11 @@ const epollCtl = defineCall({
     switch (operation) {
       case poll.EPOLL_CTL_ADD:
         if (isKnown) return "EEXIST";
-        epoll.interests.set(fd, { file, events, dataLo, dataHi, reported: 0, disabled: false });
+        epoll.interests.set(fd, { file, events, dataLo, dataHi, reported: 0, reportedNews: -1, disabled: false });
         break;
       case poll.EPOLL_CTL_MOD:
         if (!isKnown) return "ENOENT";
-        Object.assign(known, { events, dataLo, dataHi, reported: 0, disabled: false });
+        Object.assign(known, { events, dataLo, dataHi, reported: 0, reportedNews: -1, disabled: false });
         break;
       case poll.EPOLL_CTL_DEL:
         if (!isKnown) return "ENOENT";
@@ -304,11 +305,12 @@ export function waitEpoll(
   const data = poll.EPOLL_DATA_OFFSET[k.arch.name];
   const bytes = new Uint8Array(ready.length * size);
   if (checkUserRange(k, process.space, address, bytes.length, "write") !== 0) return "EFAULT";
-  for (const [index, { interest, events }] of ready.entries()) {
+  for (const [index, entry] of ready.entries()) {
+    const { interest, events } = entry;
     writeU32(bytes, index * size, events);
     writeU32(bytes, index * size + data, interest.dataLo);
     writeU32(bytes, index * size + data + 4, interest.dataHi);
-    markReported(interest, events);
+    markReported(entry);
   }
   const given = give(call, address, bytes);
   return failed(given) ? given : ready.length;
