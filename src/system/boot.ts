@@ -22,6 +22,7 @@ import type { OpenFile, PathRef } from "../kernel/fs/types.ts";
 import type { HostPorts } from "../kernel/host.ts";
 import { KernelBug, type Kernel } from "../kernel/kernel.ts";
 import { checkInvariants } from "../kernel/mem/checker.ts";
+import { checkProcessInvariants } from "../kernel/process/checker.ts";
 import { createReaper, spawn, type SpawnRequest } from "../kernel/process/exec.ts";
 import { sendSignal, userSignal } from "../kernel/process/signals.ts";
 import type { Process, WaitStatus } from "../kernel/process/types.ts";
@@ -300,7 +301,11 @@ function mountRoot(k: Kernel, options: BootOptions): PathRef {
   const { root } = options;
   const mounted =
     root.kind === "archive"
-      ? mountFilesystem(k, "tmpfs", undefined, { source: "tmpfs", mode: 0o755, limitBytes: Infinity })
+      ? mountFilesystem(k, "tmpfs", undefined, {
+          source: "tmpfs",
+          mode: 0o755,
+          limitBytes: Math.floor((k.memory.size * 3) / 4),
+        })
       : mountFilesystem(k, "hostfs", undefined, { source: root.directory });
   if (typeof mounted === "string") throw new BootError(`cannot mount the root file system: ${mounted}`);
   const place = resolveFromRoot(k, "/");
@@ -324,7 +329,7 @@ function mountAt(k: Kernel, root: PathRef, name: string, kind: "devfs" | "procfs
 }
 
 function assertInvariants(k: Kernel): void {
-  const broken = checkInvariants(k);
+  const broken = [...checkInvariants(k), ...checkProcessInvariants(k)];
   if (broken.length > 0) throw new KernelBug(`invariants do not hold:\n  ${broken.slice(0, 20).join("\n  ")}`);
 }
 

@@ -29,6 +29,7 @@ export function leaveKernel(k: Kernel, hart: number): void {
     if (k.state.shutdown !== undefined) k.machine.requestStop();
     const thread = k.state.shutdown === undefined ? (currentThread(k, hart) ?? takeNext(k, hart)) : undefined;
     if (thread === undefined) {
+      k.state.scheduler.current[hart] = undefined;
       switchTo(k, hart, undefined);
       armTimer(k, hart, undefined);
       k.arch.resumeIdle(k, hart);
