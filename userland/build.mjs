@@ -1,6 +1,7 @@
 /**
  * Builds the root images.
  *
+ *   ../bench/kernels ── zig cc, static musl ──────────────────────────► images/ARCH/bench
  *   src/**.c ────────── zig cc, static musl ──► build/ARCH/vbox ──────┐
  *   freestanding/ ───── zig cc, no libc ──────► build/ARCH/hello, … ──┼──► images/ARCH/root.tar
  *   rootfs/ ──────────────────────────────────────────────────────────┘    images/SHA256SUMS
@@ -63,6 +64,10 @@ function buildImages(buildFolder, imageFolder) {
         writeFile(join(imageFolder, name), image);
         lines.push(`${createHash("sha256").update(image).digest("hex")}  ${name}\n`);
         console.log(`${name}: ${image.length} bytes`);
+        const bench = buildBench(architecture, join(buildFolder, architecture));
+        writeFile(join(imageFolder, `${architecture}/bench`), bench, 0o755);
+        lines.push(`${createHash("sha256").update(bench).digest("hex")}  ${architecture}/bench\n`);
+        console.log(`${architecture}/bench: ${bench.length} bytes`);
     }
     const sums = lines.join("");
     writeFile(join(imageFolder, "SHA256SUMS"), sums);
@@ -108,6 +113,17 @@ function compileVbox(architecture, folder) {
     const sources = listFiles(join(HERE, "src")).filter((path) => path.endsWith(".c"));
     runCompiler(architecture, ["-D_GNU_SOURCE", `-I${join(HERE, "src")}`, ...sources, "-o", output]);
     return output;
+}
+
+/** The benchmark program: not part of the root file system. */
+function buildBench(architecture, folder) {
+    const output = join(folder, "bench");
+    const kernels = join(HERE, "..", "bench", "kernels");
+    const sources = listFiles(kernels).filter((path) => path.endsWith(".c"));
+    runCompiler(architecture, [
+        `-ffile-prefix-map=${kernels}=.`, "-D_GNU_SOURCE", "-Wno-missing-field-initializers", ...sources, "-lm", "-o", output,
+    ]);
+    return readFileSync(output);
 }
 
 function compileFreestanding(architecture, folder, name, stubs) {
@@ -157,7 +173,7 @@ function listFiles(folder) {
         .flatMap((path) => (statSync(path).isDirectory() ? listFiles(path) : [path]));
 }
 
-function writeFile(path, content) {
+function writeFile(path, content, mode = 0o644) {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, content);
+    writeFileSync(path, content, { mode });
 }
