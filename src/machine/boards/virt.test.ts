@@ -292,10 +292,8 @@ trap:   lw    s4, 4(s2)
   assert.equal(text(), message.trimEnd());
 });
 
-testEachTier("a sector of a virtio disk, read by a bare-metal driver", (boot) => {
-  const disk = Uint8Array.from({ length: 16 * sectorSize }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
-  const { run, machine } = boot(
-    `
+/** Reads sector 5 of the first disk to 0x80104000: sets up the device and notifies it once. */
+const readSector5 = `
         li    s0, VIRTIO
         lw    a0, 8(s0)
         li    t1, 2
@@ -345,16 +343,99 @@ testEachTier("a sector of a virtio disk, read by a bare-metal driver", (boot) =>
         li    t0, 1
         sh    t0, 2(s2)
         sw    zero, 0x50(s0)          # notify
+`;
+/** Waits until the device has answered; the status is then in a0. */
+const waitForDisk = `
 1:      lhu   t0, 2(s3)
         beqz  t0, 1b
         lbu   a0, 16(s4)
+`;
+
+testEachTier("a sector of a virtio disk, read by a bare-metal driver", (boot) => {
+  const disk = Uint8Array.from({ length: 16 * sectorSize }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
+  const { run, machine } = boot(`${readSector5} ${waitForDisk} bnez a0, fail \n j pass`, {
+    disks: [createMemoryBlock(disk)],
+  });
+  assert.deepEqual(run(), passed);
+  assert.deepEqual(machine.memory.read(0x8010_4000, 512), disk.slice(5 * 512, 6 * 512));
+});
+
+testEachTier("code that a disk read replaces is what runs next", (boot) => {
+  const disk = new Uint8Array(16 * sectorSize);
+  const codeAddress = 0x8010_4000;
+  disk.set(assemble("li a1, 2 \n ret", { base: codeAddress }).bytes, 5 * sectorSize);
+  const { run, machine } = boot(
+    `
+        li    s5, ${codeAddress}
+        li    s6, 100
+2:      jalr  s5
+        addi  s6, s6, -1
+        bnez  s6, 2b
+        li    t0, 1
+        bne   a1, t0, fail
+        ${readSector5}
+        ${waitForDisk}
         bnez  a0, fail
+        jalr  s5
+        li    t0, 2
+        bne   a1, t0, fail
         j     pass
   `,
     { disks: [createMemoryBlock(disk)] },
   );
+  machine.memory.write(codeAddress, assemble("li a1, 1 \n ret", { base: codeAddress }).bytes);
   assert.deepEqual(run(), passed);
-  assert.deepEqual(machine.memory.read(0x8010_4000, 512), disk.slice(5 * 512, 6 * 512));
+});
+
+const traces = new Set<string>();
+testEachTier("the same inputs give the same traps at the same times", (boot) => {
+  const trace = (): string[] => {
+    // Three harts under their timers, adding to one word; hart 0 echoes what arrives.
+    const { machine, uart, text } = boot(
+      `
+        la    t0, trap
+        csrw  mtvec, t0
+        li    s0, CLINT + 0x4000
+        slli  t0, a0, 3
+        add   s0, s0, t0
+        addi  s1, a0, 3               # its period, in ticks
+        li    s2, UART
+        sd    s1, 0(s0)
+        li    t0, 0x80
+        csrw  mie, t0
+        csrsi mstatus, 8
+        la    s3, count
+        li    t1, 1
+1:      amoadd.d zero, t1, (s3)
+        bnez  a0, 1b
+        lbu   t2, 5(s2)
+        andi  t2, t2, 1
+        beqz  t2, 1b
+        lbu   t2, 0(s2)
+        sb    t2, 0(s2)
+        j     1b
+        .align 2
+trap:   rdtime t3
+        add   t3, t3, s1
+        sd    t3, 0(s0)
+        mret
+        .align 3
+count:  .dword 0
+    `,
+      { harts: 3 },
+    );
+    const lines: string[] = [];
+    machine.probes.trap = (hart, { cause, pc }) => lines.push(`${hart.id} ${cause} ${pc} ${hart.instructionsRetired}`);
+    machine.run({ instructions: 50_000 });
+    uart.pushInput(Uint8Array.from("determinism", (char) => char.charCodeAt(0)));
+    machine.run({ untilNs: 1_000_000 });
+    return [...lines, text(), String(machine.timeNs)];
+  };
+  const first = trace();
+  assert.ok(first.length > 3000);
+  assert.deepEqual(trace(), first);
+  traces.add(first.join());
+  assert.equal(traces.size, 1, "each tier gives the same trace");
 });
 
 testEachTier("the real-time clock reads the boot time plus virtual time", (boot) => {
