@@ -62,7 +62,7 @@ function mountAt(
     noExec: (flags & abi.MS_NOEXEC) !== 0,
     noSuid: (flags & abi.MS_NOSUID) !== 0,
   };
-  if ((flags & abi.MS_REMOUNT) !== 0) return remount(over, wanted);
+  if ((flags & abi.MS_REMOUNT) !== 0) return remount(call, over, wanted, (flags & abi.MS_BIND) !== 0 ? "mount" : "system");
   if ((flags & PROPAGATION) !== 0) return over.inode === over.mount.root ? 0 : "EINVAL";
   if ((flags & (abi.MS_BIND | abi.MS_MOVE)) !== 0) {
     if (source === undefined) return "EINVAL";
@@ -85,11 +85,18 @@ function mountAt(
   return failed(mounted) ? mounted : 0;
 }
 
-function remount(over: PathRef, wanted: Mount["flags"]): 0 | Errno {
-  if (over.inode !== over.mount.root) return "EINVAL";
+/** Changes the flags of a mount; "system" makes the whole file system read-only or writable, wherever it is mounted. */
+function remount({ k }: Call, over: PathRef, wanted: Mount["flags"], reach: "mount" | "system"): 0 | Errno {
+  const { mount } = over;
+  if (over.inode !== mount.root) return "EINVAL";
   // What the host does not let us write stays read-only.
-  if (over.mount.filesystem.readOnly && !wanted.readOnly) return "EROFS";
-  Object.assign(over.mount.flags, wanted);
+  if (mount.filesystem.readOnly && !wanted.readOnly) return "EROFS";
+  Object.assign(mount.flags, wanted);
+  if (reach === "system") {
+    for (const other of k.state.files.mounts) {
+      if (other.filesystem === mount.filesystem) other.flags.readOnly = wanted.readOnly;
+    }
+  }
   return 0;
 }
 
