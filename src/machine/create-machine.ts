@@ -22,15 +22,12 @@ import { createBus } from "./system-bus.ts";
 const QUANTUM = 10_000;
 const QUANTUM_ALONE = 1_000_000;
 
-/** Compiled interpreters by pages of memory: creating a second machine of the same size compiles nothing. */
-const modules = new Map<number, WasmModule>();
+/** The compiled interpreter: every machine of a process uses the same. */
+let compiledInterpreter: WasmModule | undefined;
 
-function interpreterFor(pages: number): WasmModule {
-  const known = modules.get(pages);
-  if (known !== undefined) return known;
-  const module = compileModule(buildInterpreterModule(pages));
-  modules.set(pages, module);
-  return module;
+function compileInterpreter(): WasmModule {
+  compiledInterpreter ??= compileModule(buildInterpreterModule());
+  return compiledInterpreter;
 }
 
 export function createMachine(options: MachineOptions): Machine {
@@ -73,7 +70,7 @@ class RiscvMachine implements Machine, HartMachine {
       onCode: (page) => this.harts.forEach((hart) => hart.flushStoresTo(ramBase / 4096 + page)),
     });
     this.ram.trackCode(this.code);
-    const module = interpreterFor(layout.pages);
+    const module = compileInterpreter();
     const harts: HartCore[] = [];
     for (let id = 0; id < options.harts; id++) {
       harts.push(new HartCore(this, id, memory, layout, id === 0 ? 0 : savedWindow(id)));

@@ -18,7 +18,7 @@
  *
  * Nothing in a handler calls: a call costs the registers around it (measured: 2 times on memory-bound loops).
  */
-import { INSTRUCTIONS } from "../../isa/riscv64/instructions.ts";
+import { findInstruction, INSTRUCTIONS } from "../../isa/riscv64/instructions.ts";
 import { instantiate, type WasmMemory, type WasmModule } from "../../wasm/engine.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
@@ -53,10 +53,10 @@ export interface Interpreter {
 const NOTHING_TO_I32: Signature = { parameters: [], results: ["i32"] };
 const ACCESS: Signature = { parameters: ["i32", "i32", "i32"], results: ["i32"] };
 
-/** The module; it is the same for every machine with as many pages of memory. */
-export function buildInterpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> {
+/** The module; it is the same for every machine. */
+export function buildInterpreterModule(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
-  module.importMemory("host", "memory", memoryPages, memoryPages);
+  module.importMemory("host", "memory", 1, 65536);
   const slow = module.importFunction("host", "slow", NOTHING_TO_I32);
   const miss = module.importFunction("host", "miss", NOTHING_TO_I32);
   const stepImports: StepImports = {
@@ -202,7 +202,7 @@ function semanticsOf(shape: Shape): Semantics {
 }
 
 function floatRequirement(shape: Shape): number | undefined {
-  const row = INSTRUCTIONS.find((each) => each.mnemonic === shape.mnemonic);
+  const row = findInstruction(shape.mnemonic);
   if (row === undefined || (row.extension !== "F" && row.extension !== "D")) return undefined;
   const rounds = row.format.operands.some((operand) => operand === "rm" || operand === "rmExact");
   return rounds && shape.rounding === "nearest" ? CELL.floatNearest : CELL.floatReady;
