@@ -2,6 +2,7 @@
 
 import { assemble } from "../../src/isa/riscv64/assembler.ts";
 import { encodeUtf8 } from "../../src/lib/bytes.ts";
+import type { HostDirectory } from "../../src/kernel/host.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { bootSystem, type RunState, type System } from "../../src/system/boot.ts";
 
@@ -69,6 +70,8 @@ export interface GuestOptions {
   readonly memoryBytes?: number;
   readonly checkInvariants?: boolean;
   readonly onKernel?: (k: Kernel) => void;
+  /** Host directories by port name; they are mounted by the test or the guest. */
+  readonly directories?: ReadonlyMap<string, HostDirectory>;
 }
 
 export interface Guest {
@@ -93,7 +96,7 @@ export function bootGuest(options: GuestOptions): Guest {
     memoryBytes: options.memoryBytes ?? 32 << 20,
     harts: options.harts ?? 1,
     root: { kind: "archive", bytes: makeTar(options.files) },
-    hostPorts: { channels: new Map([["console", channel]]), directories: new Map() },
+    hostPorts: { channels: new Map([["console", channel]]), directories: options.directories ?? new Map() },
     init: { path: options.argv[0] ?? "", argv: options.argv, env: [], cwd: "/" },
     bootTime: { seconds: 1_000_000_000, nanoseconds: 0 },
     randomSeed: 1,

@@ -19,7 +19,7 @@ import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush } from "./flush.ts";
 import { allocateFrame } from "./frames.ts";
 import { freeTables, mapPage, unmap, updateFlags, visitRange } from "./page-table.ts";
-import { commitOf, insertRegion, mapRegion } from "./regions.ts";
+import { commitOf, insertRegion, mapRegion, releaseBacking } from "./regions.ts";
 import type { AddressSpace, Vmo } from "./types.ts";
 import { cloneVmo, createVmo, releaseVmo, retainVmo } from "./vmo.ts";
 
@@ -133,7 +133,7 @@ export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
   freeTables(k, space);
   for (const region of space.regions) {
     memory.committedPages -= commitOf(region);
-    releaseVmo(k, region.vmo);
+    releaseBacking(k, region);
   }
   space.regions.length = 0;
   memory.spaces.delete(space.id);

@@ -8,6 +8,7 @@
 
 import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
+import { hostfsOperations } from "../fs/hostfs.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { unmap, updateFlags } from "./page-table.ts";
@@ -176,8 +177,9 @@ export function findGap(k: Kernel, space: AddressSpace, length: number): VirtAdd
   return "ENOMEM";
 }
 
-/** Puts a region into the list. */
+/** Puts a region into the list. It holds its file from now on. */
 export function insertRegion(k: Kernel, space: AddressSpace, region: Region): void {
+  holdFile(region);
   space.regions.splice(firstEndingAfter(space, region.start), 0, region);
   k.state.memory.committedPages += commitOf(region);
   k.probes.regionChange?.(space, region, "map");
@@ -190,10 +192,26 @@ export function removeRegion(k: Kernel, space: AddressSpace, region: Region): vo
   k.probes.regionChange?.(space, region, "unmap");
 }
 
-/** Gives up a removed region's VMO; what a shared mapping wrote to a file is stored. */
+/** Gives up a removed region's VMO and file; what a shared mapping wrote to a file is stored. */
 export function releaseBacking(k: Kernel, region: Region): void {
-  if (region.sharing === "shared" && region.protection.write) storeDirtyPages(k, region.vmo);
+  if (region.sharing === "shared" && region.vmo.dirty.size > 0) storeDirtyPages(k, region.vmo);
   releaseVmo(k, region.vmo);
+  dropFile(k, region);
+}
+
+/**
+ * A mapping of a host's file keeps it open, so that its pages can be read and stored after the last descriptor is gone. Files whose
+ * contents are memory need no such hold: the VMO is all there is to them.
+ */
+function holdFile({ file }: Region): void {
+  if (file?.inode.content.kind === "hostfs") file.inode.references += 1;
+}
+
+/** The counterpart of a region's insertion: for each region that was inserted or split off, once. */
+export function dropFile(k: Kernel, { file }: Region): void {
+  if (file?.inode.content.kind !== "hostfs") return;
+  file.inode.references -= 1;
+  if (file.inode.references === 0) hostfsOperations.release(k, file.inode);
 }
 
 /** Pages that the region counts as promised memory. */
@@ -353,6 +371,7 @@ function splitAt(k: Kernel, space: AddressSpace, address: VirtAddr): void {
   upper.vmoOffsetPages += moved;
   if (upper.file !== undefined) upper.fileOffset += moved * PAGE_SIZE;
   retainVmo(upper.vmo);
+  holdFile(upper);
   space.regions.splice(space.regions.indexOf(region) + 1, 0, upper);
   k.state.memory.committedPages += commitOf(upper);
 }
@@ -371,6 +390,7 @@ function mergeAround(k: Kernel, space: AddressSpace, start: number, end: number)
     k.state.memory.committedPages -= commitOf(upper);
     resizeRegion(k, lower, lower.start, upper.end);
     releaseVmo(k, upper.vmo);
+    dropFile(k, upper);
   }
 }
 

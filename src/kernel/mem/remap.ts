@@ -10,6 +10,7 @@ import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { unmap } from "./page-table.ts";
 import {
   checkRange,
+  dropFile,
   findGap,
   findRegion,
   findRegionAtOrAbove,
@@ -134,6 +135,7 @@ function moveTo(
   if (region.sharing === "private") takeOwnPages(k, moved, keptSize / PAGE_SIZE);
   else growShared(moved, newSize - keptSize);
   insertRegion(k, space, moved);
+  dropFile(k, region); // the moved one holds it
   return target.start;
 }
 
