@@ -1,10 +1,7 @@
 // All rows, numbered per ABI. A row whose name an ABI does not have (fork on riscv64) is simply not in that ABI's table.
 
 import { RISCV64_CALLS } from "../../abi/linux/calls-riscv64.ts";
-import { fileAttributeCalls } from "./files-attributes.ts";
-import { fileTransferCalls } from "./files-io.ts";
-import { fileNameCalls } from "./files-names.ts";
-import { fileOpenCalls } from "./files-open.ts";
+import { fileCalls } from "./files.ts";
 import { futexCalls } from "./futex.ts";
 import { identityCalls } from "./identity.ts";
 import { memoryCalls } from "./memory.ts";
@@ -27,10 +24,7 @@ export const ALL_CALLS: readonly SyscallRow[] = [
   ...futexCalls,
   ...miscCalls,
   ...memoryCalls,
-  ...fileOpenCalls,
-  ...fileTransferCalls,
-  ...fileNameCalls,
-  ...fileAttributeCalls,
+  ...fileCalls,
 ];
 
 /** The rows by number under the numbering of one ABI. */
