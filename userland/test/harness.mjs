@@ -116,7 +116,8 @@ export function run([program, ...args], { cwd = tmpdir(), path = process.env.PAT
     });
 }
 
-function resolveProgram(name) {
+/** A program's path. */
+export function resolveProgram(name) {
     if (name.includes("/")) return name;
     return spawnSync("sh", ["-c", 'command -v "$0"', name], { encoding: "utf8" }).stdout.trim();
 }

@@ -108,7 +108,7 @@ static void refresh(Editor *editor)
     int end = editor->prompt_width + count_columns(editor->text.data, editor->text.length);
     int here = editor->prompt_width + count_columns(editor->text.data, editor->cursor);
     if (end > 0 && end % columns == 0)
-        buffer_add_text(&output, "\r\n"); /* the terminal wraps only when a character follows */
+        buffer_add_text(&output, "\n"); /* the terminal wraps only when a character follows */
     int up = end / columns - here / columns;
     if (up > 0)
         buffer_add_format(&output, "\33[%dA", up);
@@ -133,7 +133,7 @@ static void leave_line(Editor *editor)
 {
     if (editor->cursor != editor->text.length)
         move_to(editor, editor->text.length);
-    put("\r\n");
+    put("\n");
     editor->cursor_row = 0;
 }
 
@@ -374,7 +374,7 @@ char *edit_line(const char *prompt)
     const char *last_row = strrchr(prompt, '\n');
     last_row = last_row != NULL ? last_row + 1 : prompt;
     for (const char *c = prompt; c < last_row; c++)
-        put(*c == '\n' ? "\r\n" : (char[]){*c, '\0'});
+        put(*c == '\n' ? "\n" : (char[]){*c, '\0'});
 
     Editor editor = {.prompt = last_row, .history_index = history_length()};
     editor.prompt_width = count_columns(last_row, strlen(last_row));
@@ -388,11 +388,11 @@ char *edit_line(const char *prompt)
         previous = key;
     }
     if (result == KEY_ENDS_INPUT) {
-        put("\r\n");
+        put("\n");
     } else {
         if (editor.cursor != editor.text.length)
             move_to(&editor, editor.text.length);
-        put(result == KEY_INTERRUPTS ? "^C\r\n" : "\r\n");
+        put(result == KEY_INTERRUPTS ? "^C\n" : "\n");
     }
     leave_raw_mode(0);
     free(editor.new_line);

@@ -123,7 +123,7 @@ static bool refill(Input *input)
     char *text = input->at_terminal ? read_terminal_line(input, &input->length)
                                     : read_shared_line(input->fd, &input->length);
     input->text = text;
-    input->ended = text == NULL && !input->at_terminal;
+    input->ended = text == NULL;
     if (text != NULL && options[OPTION_VERBOSE].on)
         fputs(text, stderr);
     return text != NULL;
@@ -194,6 +194,8 @@ char *copy_record(const Input *input, size_t start, size_t end)
 void clear_record(Input *input)
 {
     input->record.length = 0;
+    if (input->at_terminal)
+        input->ended = false; /* ^D ends one line; with stopped jobs the shell asks again */
 }
 
 void set_continuation(Input *input, bool continued)

@@ -184,7 +184,6 @@ static void initialize(void)
     sh.pid = getpid();
     sh.group = getpgrp();
     sh.parameters = copy_parameters(NULL, 0);
-    note_ignored_signals();
     import_environment();
     import_working_directory();
     set_number_variable("PPID", getppid());

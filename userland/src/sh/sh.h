@@ -281,7 +281,6 @@ void reset_traps(void);
 /* Sets the signals that the shell itself ignores or catches, or undoes that before a program runs. */
 void set_interactive_signals(void);
 void reset_signals(void);
-void note_ignored_signals(void);
 bool take_interrupt(void);
 
 /* ---- builtins.c ---- */

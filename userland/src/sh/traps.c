@@ -10,7 +10,9 @@
 static char *actions[SIGNAL_LIMIT];                    /* NULL: default; "": ignore; 0 is EXIT */
 static volatile sig_atomic_t pending[SIGNAL_LIMIT];
 static volatile sig_atomic_t any_pending, interrupted;
-static bool ignored_at_start[SIGNAL_LIMIT];
+
+/* Signals that were ignored when a script started stay so (XCU 2.11); asked for only where it matters. */
+static enum { UNKNOWN, IGNORED, NOT_IGNORED } at_start[SIGNAL_LIMIT];
 
 static void note_signal(int number)
 {
@@ -31,21 +33,22 @@ bool take_interrupt(void)
     return was;
 }
 
+static bool was_ignored(int number)
+{
+    struct sigaction action;
+    if (at_start[number] == UNKNOWN) {
+        bool ignored = sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+        at_start[number] = ignored ? IGNORED : NOT_IGNORED;
+    }
+    return at_start[number] == IGNORED;
+}
+
 static void set_action(int number, void (*handler)(int))
 {
+    was_ignored(number); /* while it can still be told */
     struct sigaction action = {.sa_handler = handler};
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
-}
-
-/* Signals that were ignored when a script started stay so (XCU 2.11). */
-void note_ignored_signals(void)
-{
-    for (int number = 1; number < SIGNAL_LIMIT; number++) {
-        struct sigaction action;
-        if (sigaction(number, NULL, &action) == 0)
-            ignored_at_start[number] = action.sa_handler == SIG_IGN;
-    }
 }
 
 static const int ignored_at_prompt[] = {SIGQUIT, SIGTERM};
@@ -79,7 +82,7 @@ void reset_signals(void)
 {
     static const int numbers[] = {SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
-        if (actions[numbers[i]] == NULL && !ignored_at_start[numbers[i]])
+        if (at_start[numbers[i]] == NOT_IGNORED && actions[numbers[i]] == NULL) /* the others were never touched */
             set_action(numbers[i], SIG_DFL);
     for (int number = 1; number < SIGNAL_LIMIT; number++)
         if (actions[number] != NULL && *actions[number] != '\0')
@@ -164,7 +167,7 @@ static void set_trap(int number, const char *action)
     actions[number] = action != NULL ? copy_string(action) : NULL;
     pending[number] = 0;
     bool may_change = number != 0 && number != SIGKILL && number != SIGSTOP
-        && (sh.interactive || !ignored_at_start[number]);
+        && (sh.interactive || !was_ignored(number));
     if (!may_change)
         return;
     if (action == NULL)
