@@ -166,6 +166,7 @@ export function createThread(k: Kernel, process: Process, tid: number): Thread |
     alternateStack: { address: 0, size: 0, flags: SS_DISABLE },
     restart: undefined,
     currentCall: undefined,
+    callArguments: new Int32Array(12),
     killed: false,
     clearChildTid: 0,
     robustList: { head: 0, length: 0 },

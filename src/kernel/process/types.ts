@@ -120,6 +120,8 @@ export interface Thread {
   restart: RestartData | undefined;
   /** The system call under way, between its first entry and its completion. */
   currentCall: { number: number; args: Int32Array } | undefined;
+  /** Room for `currentCall.args`: 6 raw (lo, hi) pairs. An array for each call would cost a tenth of a null call. */
+  readonly callArguments: Int32Array;
   /** Ended by another thread's execve; it leaves at its next step in the kernel. */
   killed: boolean;
   clearChildTid: number;

@@ -24,7 +24,7 @@ const STRING_LIMIT = 65536;
 
 /** Serves the call that `thread` has trapped with. */
 export function handleSyscall(k: Kernel, hart: number, thread: Thread): void {
-  const args = new Int32Array(12);
+  const args = thread.callArguments;
   const number = k.arch.readSyscall(k, thread, args);
   const row = k.arch.systemCalls.get(number);
   k.state.counters.systemCalls += 1;
