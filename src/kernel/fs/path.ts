@@ -111,7 +111,8 @@ export function walkPath(
       }
       return inode;
     }
-    const found: PathRef = { mount: at.mount, inode, parent: at, name };
+    // A directory knows its place itself: it need not keep every directory on the way alive.
+    const found: PathRef = { mount: at.mount, inode, parent: inode.place === undefined ? at : undefined, name };
 
     if (
       inode.kind === "symlink" &&

@@ -182,6 +182,9 @@ function takeLock(
   return block(k, thread, [lockWaitKey(file.inode, flavour)]);
 }
 
+/** Mandatory locks of old: Linux takes the bit and does nothing. */
+const LOCK_MAND = 32;
+
 const flock = defineCall({
   name: "flock",
   args: [
@@ -192,6 +195,7 @@ const flock = defineCall({
   handler: (call, fd, operation) => {
     const file = getFile(call.process, fd);
     if (failed(file)) return file;
+    if ((operation & LOCK_MAND) !== 0) return 0;
     const wanted = operation & ~flag.LOCK_NB;
     const kind =
       wanted === flag.LOCK_SH
