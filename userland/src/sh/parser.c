@@ -7,181 +7,12 @@
  *   command   ::= simple | compound redirect* | NAME "(" ")" command
  */
 
-#include "sh/sh.h"
-#include <ctype.h>
+#include "sh/parser.h"
 #include <stdlib.h>
 #include <string.h>
 
 static Node *parse_list(Parser *parser);
 static Node *parse_command(Parser *parser);
-
-/* ---- tokens ---- */
-
-static const char *describe_token(Token token)
-{
-    switch (token.kind) {
-    case TOKEN_END: return "end of file";
-    case TOKEN_NEWLINE: return "newline";
-    case TOKEN_WORD: case TOKEN_IO_NUMBER: return token.text != NULL ? token.text : "word";
-    case TOKEN_AND: return "&&";
-    case TOKEN_OR: return "||";
-    case TOKEN_CASE_END: return ";;";
-    case TOKEN_SEMICOLON: return ";";
-    case TOKEN_BACKGROUND: return "&";
-    case TOKEN_PIPE: return "|";
-    case TOKEN_OPEN: return "(";
-    case TOKEN_CLOSE: return ")";
-    default: return "redirection";
-    }
-}
-
-static _Noreturn void fail_unexpected(Parser *parser)
-{
-    raise_error(2, "syntax error: line %d: unexpected %s", input_line(parser->input), describe_token(parser->token));
-}
-
-/* Reads the bodies of the here-documents that the line just ended has announced (XCU 2.7.4). */
-static void read_here_documents(Parser *parser)
-{
-    for (int i = 0; i < parser->pending_here_count; i++) {
-        Redirect *redirect = parser->pending_here[i];
-        Buffer body = {0}, line = {0};
-        bool ended = false;
-        buffer_add_text(&body, "");
-        while (!ended) {
-            int c;
-            line.length = 0;
-            buffer_add_text(&line, "");
-            while ((c = next_char(parser->input)) != INPUT_END && c != '\n')
-                if (c != '\t' || !redirect->strip_tabs || line.length > 0)
-                    buffer_add_char(&line, (char)c);
-            ended = strcmp(line.data, redirect->delimiter) == 0 || (c == INPUT_END && line.length == 0);
-            if (!ended) {
-                buffer_add(&body, line.data, line.length);
-                if (c != INPUT_END)
-                    buffer_add_char(&body, '\n');
-            }
-        }
-        if (redirect->delimiter_quoted) {
-            Word *word = arena_allocate(parser->arena, sizeof *word);
-            word->parts = arena_allocate(parser->arena, sizeof *word->parts);
-            word->parts->quoted = true;
-            word->parts->text = arena_copy(parser->arena, body.data, body.length);
-            redirect->target = word;
-        } else {
-            redirect->target = parse_body(parser->arena, body.data);
-        }
-        buffer_free(&body);
-        buffer_free(&line);
-    }
-    parser->pending_here_count = 0;
-}
-
-static TokenKind peek_token(Parser *parser)
-{
-    if (!parser->has_token) {
-        parser->token_start = record_length(parser->input);
-        parser->token = read_token(parser);
-        parser->has_token = true;
-    }
-    return parser->token.kind;
-}
-
-static Token take_token(Parser *parser)
-{
-    peek_token(parser);
-    parser->has_token = false;
-    if (parser->token.kind == TOKEN_NEWLINE) {
-        set_continuation(parser->input, true);
-        read_here_documents(parser);
-    }
-    return parser->token;
-}
-
-static bool accept(Parser *parser, TokenKind kind)
-{
-    if (peek_token(parser) != kind)
-        return false;
-    take_token(parser);
-    return true;
-}
-
-static void expect(Parser *parser, TokenKind kind)
-{
-    if (peek_token(parser) != kind)
-        fail_unexpected(parser);
-    take_token(parser);
-}
-
-static bool is_at_word(Parser *parser, const char *text)
-{
-    return peek_token(parser) == TOKEN_WORD && parser->token.text != NULL && strcmp(parser->token.text, text) == 0;
-}
-
-static bool accept_word(Parser *parser, const char *text)
-{
-    if (!is_at_word(parser, text))
-        return false;
-    take_token(parser);
-    return true;
-}
-
-static void expect_word(Parser *parser, const char *text)
-{
-    if (!accept_word(parser, text))
-        fail_unexpected(parser);
-}
-
-static void skip_newlines(Parser *parser)
-{
-    while (accept(parser, TOKEN_NEWLINE))
-        continue;
-}
-
-static const char *const closing_words[] = {"then", "else", "elif", "fi", "do", "done", "esac", "}"};
-static const char *const opening_words[] = {"!", "{", "if", "while", "until", "for", "case", "in"};
-
-static bool is_in(const char *text, const char *const *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(text, list[i]) == 0)
-            return true;
-    return false;
-}
-
-bool is_reserved_word(const char *text)
-{
-    return is_in(text, closing_words, COUNT_OF(closing_words)) || is_in(text, opening_words, COUNT_OF(opening_words));
-}
-
-size_t name_length(const char *text)
-{
-    size_t length = 0;
-    while (text[length] == '_' || isalpha((unsigned char)text[length])
-        || (length > 0 && isdigit((unsigned char)text[length])))
-        length++;
-    return length;
-}
-
-bool is_name(const char *text)
-{
-    return *text != '\0' && text[name_length(text)] == '\0';
-}
-
-/* Replaces an alias in command position by its value, as often as that is an alias again. */
-static void expand_aliases(Parser *parser)
-{
-    while (peek_token(parser) == TOKEN_WORD && parser->token.text != NULL) {
-        Alias *alias = find_alias(parser->token.text);
-        if (alias == NULL || alias->in_use || is_reserved_word(parser->token.text))
-            return;
-        parser->has_token = false;
-        /* The blank keeps the alias in use until its last word has been looked at. */
-        char *text = format_string("%s ", alias->value);
-        push_text(parser->input, text, &alias->in_use);
-        free(text);
-    }
-}
 
 /* ---- simple commands ---- */
 
@@ -277,7 +108,7 @@ static Assignment *parse_assignment(Parser *parser, Word *word)
 
 static Node *parse_function(Parser *parser, char *name)
 {
-    expect(parser, TOKEN_CLOSE);
+    expect_token(parser, TOKEN_CLOSE);
     skip_newlines(parser);
     Node *node = make_node(parser, NODE_FUNCTION);
     node->function.name = name;
@@ -384,10 +215,10 @@ static Node *parse_for(Parser *parser)
             *last = take_token(parser).word;
             last = &(*last)->next;
         }
-        if (!accept(parser, TOKEN_SEMICOLON) && peek_token(parser) != TOKEN_NEWLINE)
+        if (!accept_token(parser, TOKEN_SEMICOLON) && peek_token(parser) != TOKEN_NEWLINE)
             fail_unexpected(parser);
     } else {
-        accept(parser, TOKEN_SEMICOLON);
+        accept_token(parser, TOKEN_SEMICOLON);
     }
     skip_newlines(parser);
     node->each.body = parse_do(parser);
@@ -408,18 +239,18 @@ static Node *parse_case(Parser *parser)
         CaseItem *item = arena_allocate(parser->arena, sizeof *item);
         *last = item;
         last = &item->next;
-        accept(parser, TOKEN_OPEN);
+        accept_token(parser, TOKEN_OPEN);
         Word **pattern = &item->patterns;
         do {
             if (peek_token(parser) != TOKEN_WORD)
                 fail_unexpected(parser);
             *pattern = take_token(parser).word;
             pattern = &(*pattern)->next;
-        } while (accept(parser, TOKEN_PIPE));
-        expect(parser, TOKEN_CLOSE);
+        } while (accept_token(parser, TOKEN_PIPE));
+        expect_token(parser, TOKEN_CLOSE);
         item->body = parse_list(parser);
         skip_newlines(parser);
-        if (!accept(parser, TOKEN_CASE_END)) {
+        if (!accept_token(parser, TOKEN_CASE_END)) {
             expect_word(parser, "esac");
             break;
         }
@@ -432,7 +263,7 @@ static Node *parse_subshell(Parser *parser)
 {
     Node *node = make_node(parser, NODE_SUBSHELL);
     node->single.body = parse_required_list(parser);
-    expect(parser, TOKEN_CLOSE);
+    expect_token(parser, TOKEN_CLOSE);
     return node;
 }
 
@@ -446,7 +277,7 @@ static Node *parse_group(Parser *parser)
 
 static Node *parse_compound(Parser *parser)
 {
-    if (accept(parser, TOKEN_OPEN))
+    if (accept_token(parser, TOKEN_OPEN))
         return parse_subshell(parser);
     if (accept_word(parser, "{"))
         return parse_group(parser);
@@ -474,7 +305,7 @@ static Node *parse_command(Parser *parser)
         return node;
     }
     if (peek_token(parser) == TOKEN_WORD && parser->token.text != NULL
-        && is_in(parser->token.text, closing_words, COUNT_OF(closing_words)))
+        && is_closing_word(parser->token.text))
         fail_unexpected(parser);
     return parse_simple(parser);
 }
@@ -509,7 +340,7 @@ static Node *parse_pipeline(Parser *parser)
     if (peek_token(parser) == TOKEN_PIPE) {
         node = make_node(parser, NODE_PIPELINE);
         node->pipeline.commands = first;
-        for (Node *last = first; accept(parser, TOKEN_PIPE); last = last->next) {
+        for (Node *last = first; accept_token(parser, TOKEN_PIPE); last = last->next) {
             skip_newlines(parser);
             last->next = parse_command(parser);
         }
@@ -531,7 +362,7 @@ static Node *parse_and_or(Parser *parser)
     Node *node = parse_pipeline(parser);
     for (;;) {
         NodeKind kind = peek_token(parser) == TOKEN_AND ? NODE_AND : NODE_OR;
-        if (!accept(parser, TOKEN_AND) && !accept(parser, TOKEN_OR))
+        if (!accept_token(parser, TOKEN_AND) && !accept_token(parser, TOKEN_OR))
             return node;
         skip_newlines(parser);
         node = make_pair(parser, kind, node, parse_pipeline(parser));
@@ -544,7 +375,7 @@ static bool ends_list(Parser *parser)
     if (kind == TOKEN_END || kind == TOKEN_CLOSE || kind == TOKEN_CASE_END)
         return true;
     return kind == TOKEN_WORD && parser->token.text != NULL
-        && is_in(parser->token.text, closing_words, COUNT_OF(closing_words));
+        && is_closing_word(parser->token.text);
 }
 
 /* An and-or list with its separator; a newline is left to the caller. *more is false when nothing may follow. */
@@ -560,7 +391,7 @@ static Node *parse_item(Parser *parser, bool *more)
         keep_source(parser, background, start);
         node = background;
         take_token(parser);
-    } else if (!accept(parser, TOKEN_SEMICOLON))
+    } else if (!accept_token(parser, TOKEN_SEMICOLON))
         *more = false;
     return node;
 }
@@ -629,6 +460,6 @@ Node *parse_substitution(Input *input, Arena *arena)
 {
     Parser parser = {.input = input, .arena = arena};
     Node *list = parse_list(&parser);
-    expect(&parser, TOKEN_CLOSE);
+    expect_token(&parser, TOKEN_CLOSE);
     return list;
 }
