@@ -13,7 +13,7 @@ import type { KernelBinding, Machine, MachineOptions, MachineProbes, RunLimit, S
 import { Ram } from "./ram.ts";
 import { CodeCache } from "./riscv64/code.ts";
 import { HartCore, type HartMachine, type Tier } from "./riscv64/hart-core.ts";
-import { buildInterpreterModule, instantiateInterpreter } from "./riscv64/interpreter.ts";
+import { buildInterpreterModule, instantiateInterpreter, type InterpreterKind } from "./riscv64/interpreter.ts";
 import { CELL, layOut, MAX_HARTS, savedWindow, WINDOW_SIZE } from "./riscv64/layout.ts";
 import { pendingInterrupts } from "./riscv64/traps.ts";
 import { createBus } from "./system-bus.ts";
@@ -22,12 +22,16 @@ import { createBus } from "./system-bus.ts";
 const QUANTUM = 10_000;
 const QUANTUM_ALONE = 1_000_000;
 
-/** The compiled interpreter: every machine of a process uses the same. */
-let compiledInterpreter: WasmModule | undefined;
+/** The compiled interpreters: every machine of a process uses the same. */
+const compiled = new Map<InterpreterKind, WasmModule>();
 
-function compileInterpreter(): WasmModule {
-  compiledInterpreter ??= compileModule(buildInterpreterModule());
-  return compiledInterpreter;
+function compileInterpreter(kind: InterpreterKind): WasmModule {
+  let module = compiled.get(kind);
+  if (module === undefined) {
+    module = compileModule(buildInterpreterModule(kind));
+    compiled.set(kind, module);
+  }
+  return module;
 }
 
 export function createMachine(options: MachineOptions): Machine {
@@ -45,6 +49,9 @@ class RiscvMachine implements Machine, HartMachine {
   isLeaving = false;
   private readonly bytes: Uint8Array;
   private readonly tier: Tier;
+  private readonly wasm: WasmMemory;
+  /** Instructions until the machine goes over to the joined interpreter. */
+  private joinsAt: number;
   private readonly events: PendingEvent[] = [];
   private running: HartCore;
   private isRunning = false;
@@ -70,7 +77,6 @@ class RiscvMachine implements Machine, HartMachine {
       onCode: (page) => this.harts.forEach((hart) => hart.flushStoresTo(ramBase / 4096 + page)),
     });
     this.ram.trackCode(this.code);
-    const module = compileInterpreter();
     const harts: HartCore[] = [];
     for (let id = 0; id < options.harts; id++) {
       harts.push(new HartCore(this, id, memory, layout, id === 0 ? 0 : savedWindow(id)));
@@ -78,20 +84,11 @@ class RiscvMachine implements Machine, HartMachine {
     this.harts = harts;
     // There is at least one hart.
     this.running = harts[0] as HartCore;
-    // One interpreter for all: it works on the window of whichever hart runs.
-    const interpreter = instantiateInterpreter(module, memory, {
-      slow: () => this.running.slow(),
-      miss: () => this.running.miss(),
-      load: (size, lo, hi) => this.running.load(size, lo, hi),
-      store: (size, lo, hi) => this.running.store(size, lo, hi),
-      atomicLoad: (size, lo, hi) => this.running.atomicLoad(size, lo, hi),
-      loadReserved: (size, lo, hi) => this.running.loadReserved(size, lo, hi),
-      storeConditional: (size, lo, hi) => this.running.storeConditional(size, lo, hi),
-    });
-    for (const hart of harts) {
-      hart.attachInterpreter(interpreter);
-      hart.reset(options.resetPc ?? ramBase);
-    }
+    this.wasm = memory;
+    this.joinsAt = options.joinAfter ?? 0;
+    if (this.joinsAt === 0) this.join();
+    else this.useInterpreter("plain");
+    for (const hart of harts) hart.reset(options.resetPc ?? ramBase);
     this.services = {
       memory: this.ram,
       timeNs: () => this.timeNs,
@@ -106,6 +103,27 @@ class RiscvMachine implements Machine, HartMachine {
         this.isLeaving = true;
       },
     };
+  }
+
+  /** One interpreter for all harts: it works on the window of whichever runs. */
+  private useInterpreter(kind: InterpreterKind): void {
+    const interpreter = instantiateInterpreter(compileInterpreter(kind), this.wasm, {
+      slow: () => this.running.slow(),
+      miss: () => this.running.miss(),
+      load: (size, lo, hi) => this.running.load(size, lo, hi),
+      store: (size, lo, hi) => this.running.store(size, lo, hi),
+      atomicLoad: (size, lo, hi) => this.running.atomicLoad(size, lo, hi),
+      loadReserved: (size, lo, hi) => this.running.loadReserved(size, lo, hi),
+      storeConditional: (size, lo, hi) => this.running.storeConditional(size, lo, hi),
+    });
+    for (const hart of this.harts) hart.attachInterpreter(interpreter);
+  }
+
+  /** Goes over to the interpreter with sequences. */
+  private join(): void {
+    this.joinsAt = Infinity;
+    this.useInterpreter("joined");
+    this.code.startJoining();
   }
 
   get memory(): Ram {
@@ -167,7 +185,10 @@ class RiscvMachine implements Machine, HartMachine {
       const horizon = Math.min(this.events[0]?.atNs ?? Infinity, due, untilNs) - now;
       const fuel = Math.max(1, Math.min(quantum, left, Math.ceil(horizon)));
       hart.execute(fuel, this.tier);
-      left -= hart.registers.timeNs - now;
+      const spent = hart.registers.timeNs - now;
+      left -= spent;
+      this.joinsAt -= spent;
+      if (this.joinsAt <= 0) this.join();
     }
   }
 

@@ -74,6 +74,11 @@ export interface MachineOptions {
   readonly ramBase: number;
   readonly ramSize: number;
   readonly harts: number;
+  /**
+   * Instructions after which the interpreter with operations for sequences takes over; default 0, at once. It takes 60 ms to
+   * make, which a machine that soon stops can do without. No difference to the guest.
+   */
+  readonly joinAfter?: number;
   /** Where every hart starts, in M-mode, with a0 = hart id. Default: ramBase. */
   readonly resetPc?: number;
   /** "step": every instruction by the exact tier, slow; for tests. Default "run". */

@@ -36,12 +36,20 @@ export interface Platform {
   describeHart(hart: Hart): string;
 }
 
+/** Instructions of a run that counts as more than a moment: ten times as many as it takes to the prompt. */
+const JOIN_AFTER = 3_000_000;
+
 /** Least RAM that can hold the kernel, its tables and a program. */
 export const MINIMUM_MEMORY = 4 * 1024 * 1024;
 
 /** Makes the board. Throws a RangeError for memory or hart counts that it cannot have. */
 export function createPlatform(_arch: Architecture, options: PlatformOptions): Platform {
-  const machine = createMachine({ ramBase: RAM_BASE, ramSize: options.memoryBytes, harts: options.harts });
+  const machine = createMachine({
+    ramBase: RAM_BASE,
+    ramSize: options.memoryBytes,
+    harts: options.harts,
+    joinAfter: JOIN_AFTER,
+  });
   const board = populateVirtBoard(machine, { bootTime: options.bootTime, consoleOutput: options.consoleOutput });
   machine.memory.write(RAM_BASE, bootImage().bytes);
   return {

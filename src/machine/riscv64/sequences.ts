@@ -284,13 +284,20 @@ const ROWS: readonly string[] = [
   "xor.c andi:rs1",
 ];
 
-const shapesByName: ReadonlyMap<string, Shape> = new Map(SHAPES.map((shape) => [shapeName(shape), shape]));
+let parsed: readonly Sequence[] | undefined;
 
-function parseElement(text: string): SequenceElement {
+/** The sequences; parsed when they are first wanted, which is after start-up. */
+export function sequences(): readonly Sequence[] {
+  if (parsed === undefined) {
+    const shapesByName = new Map(SHAPES.map((shape) => [shapeName(shape), shape]));
+    parsed = ROWS.map((row) => row.split(" ").map((text) => parseElement(shapesByName, text)));
+  }
+  return parsed;
+}
+
+function parseElement(shapesByName: ReadonlyMap<string, Shape>, text: string): SequenceElement {
   const [name, forwarding] = text.split(":");
   const shape = shapesByName.get(name ?? "");
   if (shape === undefined) throw new Error(`no shape is called ${text}`);
   return { shape, forwarding: forwarding === "rs1" || forwarding === "rs2" ? forwarding : "none" };
 }
-
-export const SEQUENCES: readonly Sequence[] = ROWS.map((row) => row.split(" ").map(parseElement));
