@@ -66,7 +66,7 @@ class RiscvMachine implements Machine, HartMachine {
     if (!(ramSize > 0 && ramSize % 4096 === 0 && ramBase >= 0 && ramBase % 4096 === 0)) {
       throw new RangeError("RAM consists of whole pages");
     }
-    const layout = layOut(options.harts, ramSize);
+    const layout = layOut(options.harts, ramSize, options.codePages);
     const memory: WasmMemory = createMemory(layout.pages);
     this.bytes = new Uint8Array(memory.buffer);
     this.tier = options.tier ?? "run";

@@ -81,6 +81,8 @@ export interface MachineOptions {
   readonly joinAfter?: number;
   /** Where every hart starts, in M-mode, with a0 = hart id. Default: ramBase. */
   readonly resetPc?: number;
+  /** How many pages of predecoded code to keep; a page takes 32 KiB, beside RAM. */
+  readonly codePages?: number;
   /** "step": every instruction by the exact tier, slow; for tests. Default "run". */
   readonly tier?: "run" | "step";
 }

@@ -123,6 +123,7 @@ export class MemoryAccess implements WalkMemory {
       access === "execute" ? machine.code.recordsOf(ramPage) : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
     // The interpreter must not store to a page with decoded code by itself.
     const isForHost = access === "store" && machine.code.hasCode(ramPage);
+    if (access === "store") machine.code.noteStoreTranslation(ramPage);
     this.tlbs.fill(access, lo & -4096, hi, page / 4096, addend, mappingSize, isForHost);
     machine.probes.tlbFill?.(this.hart, toNumber(hi, lo & -4096), page, access);
   }

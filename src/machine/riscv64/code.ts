@@ -50,6 +50,8 @@ export class CodeCache {
   /** By RAM page: its code frame + 1, or 0. */
   private readonly frameOfPage: Int16Array;
   private readonly pageOfFrame: Int32Array;
+  /** By RAM page: 1 when some TLB may have a store translation to it. */
+  private readonly mayBeStoredTo: Uint8Array;
   private used = 0;
   private victim = 0;
   /** Code frames that were used and are free again. */
@@ -72,6 +74,7 @@ export class CodeCache {
     this.bytes = new Uint8Array(memory.buffer);
     this.frameOfPage = new Int16Array(ramSize / 4096);
     this.pageOfFrame = new Int32Array(layout.codeFrames);
+    this.mayBeStoredTo = new Uint8Array(ramSize / 4096);
     this.writes = new Uint16Array(layout.codeFrames);
     this.lostCode = new Uint8Array(ramSize / 4096);
     this.listener = listener;
@@ -79,6 +82,11 @@ export class CodeCache {
 
   hasCode(page: number): boolean {
     return this.frameOfPage[page] !== 0;
+  }
+
+  /** Some TLB has a store translation to the page from now on. */
+  noteStoreTranslation(page: number): void {
+    this.mayBeStoredTo[page] = 1;
   }
 
   /** The address of the page's records; gives it a code frame if it has none, which may take another page's. */
@@ -100,7 +108,10 @@ export class CodeCache {
     this.frameOfPage[page] = frame + 1;
     this.pageOfFrame[frame] = page;
     this.writes[frame] = 0;
-    this.listener.onCode(page);
+    if (this.mayBeStoredTo[page] !== 0) {
+      this.mayBeStoredTo[page] = 0;
+      this.listener.onCode(page);
+    }
     return base;
   }
 

@@ -1,7 +1,9 @@
 /** Harts through the instruction stream: traps, CSRs, code that changes, reservations, several harts. On both tiers. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assemble } from "../../isa/riscv64/assembler.ts";
 import { CSR } from "../../isa/riscv64/csrs.ts";
+import { createMachine } from "../create-machine.ts";
 import { bench, RAM, TIERS } from "./testing.test.support.ts";
 
 const OPEN_PMP = `
@@ -377,6 +379,34 @@ for (const tier of TIERS) {
     assert.deepEqual([b.hart.x(11), b.hart.x(13), b.hart.x(14)], [3, 0, 0]);
   });
 }
+
+test("code of more pages than are kept runs, and sees what is written to it", () => {
+  const pages = 24;
+  // Each page adds 1 to a0, patches the next page's addi to add 2, and jumps to it; the last one begins again.
+  const text = Array.from(
+    { length: pages },
+    (_, page) => `
+      .balign 4096
+    p${page}:
+      addi a0, a0, 1
+      la s0, p${(page + 1) % pages}
+      sw s1, (s0)
+      ${page === pages - 1 ? "addi s2, s2, -1\nbeqz s2, done" : ""}
+      la t0, p${(page + 1) % pages}
+      jr t0`,
+  ).join("\n");
+  const run = (codePages: number): number => {
+    const machine = createMachine({ ramBase: RAM, ramSize: 1 << 20, harts: 1, codePages });
+    const program = assemble(`li s1, 0x00250513\nli s2, 3\nla t0, p0\njr t0\n${text}\ndone: wfi\nj done`, {
+      base: RAM,
+    });
+    machine.memory.write(RAM, program.bytes);
+    machine.run({ instructions: 5000 });
+    return machine.harts[0]?.x(10) ?? 0;
+  };
+  const expected = 1 + 2 * (3 * pages - 1);
+  assert.deepEqual([run(4), run(1000)], [expected, expected]);
+});
 
 test("fields that are not supported read back as what is", () => {
   const b = bench("run", "nop");

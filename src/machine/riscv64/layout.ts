@@ -118,11 +118,13 @@ export const tlbContext = (layout: Layout, hart: number, index: number): number 
   WINDOW_SIZE * (1 + layout.harts) + (hart * TLB_CONTEXTS + index) * TLB_CONTEXT_SIZE;
 export const codeFrame = (layout: Layout, index: number): number => layout.codeBase + index * CODE_FRAME_SIZE;
 
+/** Pages of predecoded code that are kept: 8 MiB of guest code, in 64 MiB of this memory once all of it was executed. */
+const CODE_FRAMES = 2048;
+
 /** Lays a memory out; throws RangeError where it would not fit in 4 GiB. */
-export function layOut(harts: number, ramSize: number): Layout {
+export function layOut(harts: number, ramSize: number, codePages: number = CODE_FRAMES): Layout {
   const codeBase = WINDOW_SIZE * (1 + harts) + harts * TLB_CONTEXTS * TLB_CONTEXT_SIZE;
-  // A code frame for each page of small RAM; 16 MiB of guest code at most before frames are used again.
-  const codeFrames = Math.max(16, Math.min(4096, ramSize / 4096));
+  const codeFrames = Math.max(4, Math.min(codePages, ramSize / 4096));
   const ram = Math.ceil((codeBase + codeFrames * CODE_FRAME_SIZE) / 65536) * 65536;
   const pages = Math.ceil((ram + ramSize) / 65536);
   if (pages > 65536) throw new RangeError(`${ramSize} bytes of RAM do not fit beside the machine in 4 GiB`);
