@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { checkFileInvariants } from "../../src/kernel/fs/checker.ts";
 import { checkInvariants } from "../../src/kernel/mem/checker.ts";
 import { freeFrameCount } from "../../src/kernel/mem/frames.ts";
 import { AT_FDCWD, BUFFER, createFileKernel, type User } from "../support/file-kernel.ts";
@@ -191,7 +192,7 @@ function treeOnGuest(user: User, folder: string): string[] {
 }
 
 test(
-  "random file operations give the host's results and leave the host's tree",
+  "INV-42: random file operations give the host's results and leave the host's tree",
   { skip: process.platform !== "linux" && "needs Linux to compare with" },
   () => {
     const { k, user } = createFileKernel();
@@ -209,6 +210,7 @@ test(
             assert.equal(onGuest(user, todo), expected, `step ${index}: ${JSON.stringify(todo)}`);
           }
           assert.deepEqual(treeOnGuest(user, WORK), treeOnHost(folder));
+          assert.deepEqual(checkFileInvariants(k), []);
         } finally {
           fs.rmSync(outer, { recursive: true });
           removeAll(user);
