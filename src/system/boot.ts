@@ -14,6 +14,7 @@ import { O_RDWR } from "../abi/linux/open-flags.ts";
 import { initializePlic } from "../kernel/devices/plic.ts";
 import { startUart } from "../kernel/devices/uart.ts";
 import { loadArchive } from "../kernel/fs/archive.ts";
+import { checkFileInvariants } from "../kernel/fs/checker.ts";
 import { wakeChannelReaders } from "../kernel/fs/channel.ts";
 import { filesystemOperations } from "../kernel/fs/filesystem-operations.ts";
 import { mountFilesystem } from "../kernel/fs/mounts.ts";
@@ -59,6 +60,8 @@ export interface BootOptions {
   readonly checkInvariants: boolean;
   /** Called before the first instruction, to attach probes that must hear everything. */
   readonly onKernel?: (kernel: Kernel) => void;
+  /** Asked after each kernel entry: true ends `run` early, for a host whose time a slice of expensive calls would take. */
+  readonly isSliceOver?: () => boolean;
 }
 
 export type RunState =
@@ -150,6 +153,7 @@ export function bootSystem(options: BootOptions): System {
     try {
       work();
       if (options.checkInvariants && isUp) assertInvariants(kernel);
+      if (options.isSliceOver?.() === true) machine.requestStop();
     } catch (error) {
       fail(hart, error);
     }
@@ -329,7 +333,7 @@ function mountAt(k: Kernel, root: PathRef, name: string, kind: "devfs" | "procfs
 }
 
 function assertInvariants(k: Kernel): void {
-  const broken = [...checkInvariants(k), ...checkProcessInvariants(k)];
+  const broken = [...checkInvariants(k), ...checkProcessInvariants(k), ...checkFileInvariants(k)];
   if (broken.length > 0) throw new KernelBug(`invariants do not hold:\n  ${broken.slice(0, 20).join("\n  ")}`);
 }
 
