@@ -186,9 +186,10 @@ export function resumeUser(k: Kernel, hartId: number, thread: Thread): void {
   k.probes.trapStep?.(hartId, "usertrapret", { tid: thread.tid, epc: toNumber(epcHi, epcLo) });
 
   setVector(hart, addresses.uservec);
+  // sret goes to user mode (SPP = 0) with interrupts enabled (SPIE): a trap from there leaves them so, the idle loop does not.
   const status = hart.readCsr(CSR.sstatus);
-  // sret goes to user mode (SPP = 0) with interrupts enabled (SPIE).
-  hart.writeCsr(CSR.sstatus, (status.lo & ~(MSTATUS.SPP | MSTATUS.SIE)) | MSTATUS.SPIE, status.hi);
+  const wanted = (status.lo & ~(MSTATUS.SPP | MSTATUS.SIE)) | MSTATUS.SPIE;
+  if (status.lo !== wanted) hart.writeCsr(CSR.sstatus, wanted, status.hi);
   hart.writeCsr(CSR.sepc, epcLo, epcHi);
   hart.writeCsr(CSR.sscratch, thread.trapframeAddress | 0, highHalf(thread.trapframeAddress));
   const satp = satpOf(space, space.asid);
