@@ -3,35 +3,38 @@
 //
 //   exit status   the program's own; 128 + n when a signal ended it; 125 our failure; 126 not executable; 127 not found
 
-import { bootCommand } from "./boot.ts";
 import type { Command } from "./command.ts";
 import { optionHelp, parseOptions, suggest, UsageError } from "./options.ts";
-import { pageTableCommand } from "./pt.ts";
-import { runCommand } from "./run.ts";
-import { startupCommand } from "./startup.ts";
-import { traceCommand } from "./trace.ts";
 import { VERSION } from "./version.ts";
 import { VitrineError } from "../node/index.ts";
 
-const COMMANDS: readonly Command[] = [bootCommand, runCommand, traceCommand, pageTableCommand, startupCommand];
+/** The commands in the order of the overview; each is loaded when it is wanted. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["boot", async (): Promise<Command> => (await import("./boot.ts")).bootCommand],
+  ["run", async (): Promise<Command> => (await import("./run.ts")).runCommand],
+  ["trace", async (): Promise<Command> => (await import("./trace.ts")).traceCommand],
+  ["pt", async (): Promise<Command> => (await import("./pt.ts")).pageTableCommand],
+  ["startup", async (): Promise<Command> => (await import("./startup.ts")).startupCommand],
+]);
 const FAILURE_STATUS = 125;
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
-    const command = COMMANDS.find((candidate) => candidate.name === rest[0]);
-    console.log(command === undefined ? overview() : commandHelp(command));
+    const load = COMMANDS.get(rest[0] ?? "");
+    console.log(load === undefined ? await overview() : commandHelp(await load()));
     return 0;
   }
   if (name === "--version" || name === "-V" || name === "version") {
     console.log(`vitrine ${VERSION}`);
     return 0;
   }
-  const command = COMMANDS.find((candidate) => candidate.name === name);
-  if (command === undefined) {
-    const nearest = suggest(name, [...COMMANDS.map((candidate) => candidate.name), "help", "--version", "--help"]);
+  const load = COMMANDS.get(name);
+  if (load === undefined) {
+    const nearest = suggest(name, [...COMMANDS.keys(), "help", "--version", "--help"]);
     throw new UsageError(`no command “${name}”${nearest === undefined ? "; vitrine --help lists them" : `; did you mean ${nearest}?`}`);
   }
+  const command = await load();
   const parsed = parseOptions([...command.options, HELP_OPTION], rest);
   if (parsed.values.has("help")) {
     console.log(commandHelp(command));
@@ -42,8 +45,9 @@ async function main(args: readonly string[]): Promise<number> {
 
 const HELP_OPTION = { name: "help", short: "h", help: "this text" };
 
-function overview(): string {
-  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(8)}${command.summary}`);
+async function overview(): Promise<string> {
+  const commands = await Promise.all([...COMMANDS.values()].map((load) => load()));
+  const lines = commands.map((command) => `  ${command.name.padEnd(8)}${command.summary}`);
   return [
     "usage: vitrine COMMAND [OPTION…] [PROGRAM [ARG…]]",
     "",

@@ -1,10 +1,11 @@
 // The package's version, read from its package.json.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PACKAGE_ROOT } from "../node/package-root.ts";
 
 function readVersion(): string {
-  const file = new URL("../../../package.json", import.meta.url);
-  const parsed: unknown = JSON.parse(readFileSync(file, "utf8"));
+  const parsed: unknown = JSON.parse(readFileSync(join(PACKAGE_ROOT, "package.json"), "utf8"));
   return typeof parsed === "object" && parsed !== null && "version" in parsed ? String(parsed.version) : "unknown";
 }
 

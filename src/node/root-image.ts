@@ -1,9 +1,10 @@
 // Where a root file system comes from: the package's own image, an archive (gzipped or not), or a folder of the host.
 
 import { readFileSync, statSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { VitrineError } from "./error.ts";
+import { PACKAGE_ROOT } from "./package-root.ts";
 
 /** A root file system: bytes of an archive, or a path to an archive or a folder. */
 export type RootOption = { readonly path: string } | { readonly archive: Uint8Array };
@@ -15,7 +16,7 @@ const ARCHIVE_LIMIT = 1 << 30;
 
 /** The image that is built from `userland/`. */
 export function defaultRootPath(arch: string): string {
-  return fileURLToPath(new URL(`../../../userland/images/${arch}/root.tar`, import.meta.url));
+  return join(PACKAGE_ROOT, "userland", "images", arch, "root.tar");
 }
 
 /** Finds and reads the root. Throws VitrineError with what to do about it. */
