@@ -2,14 +2,25 @@
 //
 //   running ──slice──> running            idle, nothing due ──> wait for input
 //   idle until T ──> pace "virtual": jump to T      pace "real": wait as long as T is away, or for input
+//
+// A slice is a number of instructions, chosen to take SLICE_MS. Where its system calls cost far more than its instructions, the clock
+// ends it (`SliceClock`), so that the event loop always gets its turn.
 
 import type { RunState, System } from "../system/boot.ts";
 
 /** How an idle machine's time passes: at once, or as it does for people at a terminal. */
 export type Pace = "virtual" | "real";
 
+/** When the slice under way is to end on the host's clock; shared by the driver, which sets it, and the system, which asks. */
+export interface SliceClock {
+  endsAtMs: number;
+}
+
+export const isSliceOver = (clock: SliceClock): boolean => performance.now() >= clock.endsAtMs;
+
 export interface DriveOptions {
   readonly pace: Pace;
+  readonly clock: SliceClock;
   /** Awaited between slices: resolves when host streams have room again. */
   readonly drain?: () => Promise<void> | undefined;
 }
@@ -62,8 +73,10 @@ export function createDriver(system: System, options: DriveOptions): Driver {
 
   async function loop(): Promise<void> {
     looping = true;
+    let lastTurn = performance.now();
     while (active) {
       const began = performance.now();
+      options.clock.endsAtMs = began + 2 * SLICE_MS;
       const before = system.machine.timeNs;
       notified = false;
       const state = system.run({ instructions: sliceInstructions });
@@ -85,7 +98,11 @@ export function createDriver(system: System, options: DriveOptions): Driver {
       if (state.untilNs === undefined) await waitForHost(undefined);
       else if (options.pace === "virtual") {
         system.skipTo(state.untilNs);
-        if (system.machine.timeNs === before) await nextTurn();
+        // Programs that do little but sleep are never seen running: the host gets its turn all the same.
+        if (system.machine.timeNs === before || performance.now() - lastTurn >= SLICE_MS) {
+          await nextTurn();
+          lastTurn = performance.now();
+        }
       } else {
         const waited = await waitForHost((state.untilNs - system.machine.timeNs) / 1e6);
         // What passed for the person passes for the guest.

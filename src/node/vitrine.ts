@@ -11,7 +11,7 @@ import type { KernelProbes } from "../kernel/probes.ts";
 import type { Machine, MachineProbes } from "../machine/machine.ts";
 import { bootSystem, type RunState, type System } from "../system/boot.ts";
 import { createChunkStream, createQueueChannel, type QueueChannel } from "./channels.ts";
-import { createDriver, type Pace } from "./drive.ts";
+import { createDriver, isSliceOver, type Pace, type SliceClock } from "./drive.ts";
 import { VitrineError } from "./error.ts";
 import { mountFromHost, toByteString, type MountOption } from "./guest-mounts.ts";
 import type { ExitStatus, GuestProcess, SpawnOptions } from "./guest-process.ts";
@@ -91,7 +91,9 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   if (root.kind === "folder") directories.set("root", createHostDirectory(root.path, { readOnly: true }));
   const milliseconds = (options.date ?? DEFAULT_DATE).getTime();
   const seconds = Math.floor(milliseconds / 1000);
+  const clock: SliceClock = { endsAtMs: Infinity };
   const system = bootSystem({
+    isSliceOver: () => isSliceOver(clock),
     arch: options.arch ?? "riscv64",
     memoryBytes: options.memory ?? DEFAULT_MEMORY,
     harts: options.harts ?? 1,
@@ -113,7 +115,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
     ...(options.onKernel === undefined ? {} : { onKernel: options.onKernel }),
   });
   for (const mount of options.mounts ?? []) mountFromHost(system.kernel, directories, mount);
-  return createVitrine(system, options, { channels, directories, consoleChannel });
+  return createVitrine(system, options, { channels, directories, consoleChannel }, clock);
 }
 
 interface HostSide {
@@ -122,8 +124,8 @@ interface HostSide {
   readonly consoleChannel: QueueChannel;
 }
 
-function createVitrine(system: System, options: BootOptions, host: HostSide): Vitrine {
-  const driver = createDriver(system, { pace: options.pace ?? "virtual", ...(options.drain === undefined ? {} : { drain: options.drain }) });
+function createVitrine(system: System, options: BootOptions, host: HostSide, clock: SliceClock): Vitrine {
+  const driver = createDriver(system, { pace: options.pace ?? "virtual", clock, ...(options.drain === undefined ? {} : { drain: options.drain }) });
   /** Whoever waits for a process: told once, by the exit probe or by the end of the system. */
   const waiting = new Map<number, { resolve: (status: ExitStatus) => void; reject: (error: Error) => void }>();
   system.onProcessExit((pid, status) => {
