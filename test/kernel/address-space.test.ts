@@ -331,6 +331,20 @@ test("a string that ends with the last mapped byte is read, one that goes on fau
   assert.equal(copyFromUser(k, space, AT, 2 ** 40), "EFAULT", "before anything is allocated");
 });
 
+test("a program that rewrites its signal-return page rewrites a copy", () => {
+  const k = createMemoryKernel();
+  const [one, other] = [spaceOf(k), spaceOf(k)];
+  const { vdso } = k.arch.layout;
+  const original = peek(k, other, vdso);
+  assert.notEqual(original, 0);
+  assert.equal(protectRange(k, one, vdso, PAGE_SIZE, RW), 0);
+  poke(k, one, vdso, 0);
+  assert.equal(peek(k, one, vdso), 0);
+  assert.equal(peek(k, other, vdso), original);
+  assert.equal(peek(k, spaceOf(k), vdso), original);
+  isFine(k);
+});
+
 test("EFAULT leaves nothing half-done", () => {
   const k = createMemoryKernel();
   const space = spaceOf(k);

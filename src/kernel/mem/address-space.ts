@@ -70,7 +70,7 @@ export function createAddressSpace(k: Kernel): AddressSpace | "ENOMEM" {
     fixed: "no-replace",
     length: PAGE_SIZE,
     protection: { read: true, write: false, execute: true },
-    sharing: "shared",
+    sharing: "private",
     vmo,
     purpose: "vdso",
   });
