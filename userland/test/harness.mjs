@@ -122,7 +122,8 @@ export function resolveProgram(name) {
     return spawnSync("sh", ["-c", 'command -v "$0"', name], { encoding: "utf8" }).stdout.trim();
 }
 
-function makeFiles(folder) {
+/** Fills a folder with the files that the snippets know. */
+export function makeFiles(folder) {
     const files = {
         "a.txt": "line one\nan apple\n",
         "b.txt": "line two\n",
