@@ -1,6 +1,6 @@
 // Checks the numbered invariants of files over the whole state (docs/invariants.md). Slow: for tests, after each kernel entry.
 //
-// INV-40  an open file has as many references as descriptors hold it; an inode as many as open files hold it
+// INV-40  an open file has as many references as descriptors hold it; an inode as many as open files (and mappings of a host's file) hold it
 // INV-41  a pipe's ends are its open files' access modes, and a pipe with neither is gone
 // INV-42  link counts, places, and what a tmpfs has charged agree with its tree
 // INV-43  no descriptor below a table's lowest-free mark is free
@@ -42,6 +42,13 @@ function checkReferences(k: Kernel, problems: string[]): Map<Inode, number> {
     }
     uses.set(file.inode, (uses.get(file.inode) ?? 0) + 1);
   }
+  const open = new Map(uses);
+  // A mapping of a host's file keeps its handle open.
+  for (const { regions } of k.state.memory.spaces.values()) {
+    for (const { file } of regions) {
+      if (file?.inode.content.kind === "hostfs") uses.set(file.inode, (uses.get(file.inode) ?? 0) + 1);
+    }
+  }
   for (const file of held.keys()) {
     if (!k.state.files.openFiles.has(file))
       problems.push(`INV-40: a descriptor holds file ${file.id}, which is closed`);
@@ -52,7 +59,7 @@ function checkReferences(k: Kernel, problems: string[]): Map<Inode, number> {
       problems.push(`INV-40: ${describe(inode)} has ${inode.references} references, ${expected} uses`);
     }
   }
-  return uses;
+  return open;
 }
 
 function checkPipes(k: Kernel, problems: string[]): void {
