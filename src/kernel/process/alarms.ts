@@ -2,14 +2,18 @@
 //
 //   "real:PID"      ITIMER_REAL and alarm           "timer:PID:ID"   timer_create
 //
-// ITIMER_VIRTUAL and ITIMER_PROF count down as time is charged to the process. setitimer(2), timer_create(2).
+// ITIMER_VIRTUAL, ITIMER_PROF and RLIMIT_CPU act as time is charged to the process. setitimer(2), timer_create(2), getrlimit(2).
 
 import { SI_KERNEL, SI_TIMER, SIGNALS } from "../../abi/linux/signals.ts";
+import { RLIMIT_CPU } from "../../abi/linux/process.ts";
 import { SIGEV_NONE, SIGEV_THREAD_ID } from "../../abi/linux/time.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { setAlarm } from "../wait.ts";
 import { sendSignal, sendThreadSignal } from "./signals.ts";
 import type { CpuTimer, PosixTimer, Process } from "./types.ts";
+import { processTime } from "./usage.ts";
+
+const NS_PER_SECOND = 1_000_000_000;
 
 /** Most overruns that are reported (DELAYTIMER_MAX). */
 const MAX_OVERRUN = 0x7fff_ffff;
@@ -66,6 +70,24 @@ function firePosixTimer(k: Kernel, process: Process, timer: PosixTimer, key: str
 /** Whole periods from `due` until the next expiry lies after `time`. */
 function periodsUntil(time: number, due: number, intervalNs: number): number {
   return Math.floor(Math.max(0, time - due) / intervalNs) + 1;
+}
+
+/** Running time of the process at which RLIMIT_CPU acts next; undefined without a limit. */
+export function nextCpuLimitNs(k: Kernel, process: Process): number | undefined {
+  const soft = process.limits[RLIMIT_CPU]?.soft ?? Infinity;
+  if (soft === Infinity) return undefined;
+  return Math.max(soft, Math.floor(processTime(k, process) / NS_PER_SECOND) + 1) * NS_PER_SECOND;
+}
+
+/** RLIMIT_CPU: SIGXCPU at the soft limit and each second after it, SIGKILL at the hard limit. */
+export function enforceCpuLimit(k: Kernel, process: Process, spentNs: number): void {
+  const limit = process.limits[RLIMIT_CPU];
+  if (limit === undefined || limit.soft === Infinity) return;
+  const total = processTime(k, process);
+  const seconds = Math.floor(total / NS_PER_SECOND);
+  if (seconds === Math.floor((total - spentNs) / NS_PER_SECOND) || seconds < limit.soft) return;
+  const signal = seconds >= limit.hard ? SIGNALS.SIGKILL : SIGNALS.SIGXCPU;
+  sendSignal(k, process, { signal, code: SI_KERNEL });
 }
 
 /** Counts `spentNs` of running against the process's CPU-time timers. */

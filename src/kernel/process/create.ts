@@ -43,6 +43,7 @@ export function createSchedulerState(harts: number): SchedulerState {
     kernelHart: 0,
     nextPid: 1,
     load: [0, 0, 0],
+    loadPeriods: 0,
     mainPid: undefined,
   };
 }

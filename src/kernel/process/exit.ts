@@ -16,7 +16,8 @@ import { copyToUser } from "../mem/user-memory.ts";
 import { cancelWait, setAlarm, wake } from "../wait.ts";
 import { futexKey, wakeFutex, walkRobustList } from "./futex.ts";
 import { actionOf, childWaitKey, kernelSignal, prodHart, sendGroupSignal, sendSignal } from "./signals.ts";
-import type { Process, Thread, Usage, WaitStatus } from "./types.ts";
+import type { Process, Thread, WaitStatus } from "./types.ts";
+import { addUsage } from "./usage.ts";
 
 /** Key on which a vfork parent waits for its child to leave the shared memory. */
 export const vforkWaitKey = (pid: number): string => `vfork:${pid}`;
@@ -85,16 +86,6 @@ export function clearChildTid(k: Kernel, thread: Thread): void {
   if (address === 0 || (thread.process.space.references <= 1 && thread.process.threads.length <= 1)) return;
   if (copyToUser(k, thread.process.space, address, new Uint8Array(4)) !== 0) return;
   wakeFutex(k, futexKey(thread.process.space, address), 1, FUTEX_BITSET_MATCH_ANY);
-}
-
-export function addUsage(sum: Usage, part: Usage): void {
-  sum.userNs += part.userNs;
-  sum.systemNs += part.systemNs;
-  sum.minorFaults += part.minorFaults;
-  sum.majorFaults += part.majorFaults;
-  sum.voluntarySwitches += part.voluntarySwitches;
-  sum.involuntarySwitches += part.involuntarySwitches;
-  sum.maxResidentPages = Math.max(sum.maxResidentPages, part.maxResidentPages);
 }
 
 function finishProcess(k: Kernel, process: Process, status: WaitStatus): void {

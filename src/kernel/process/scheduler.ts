@@ -14,14 +14,20 @@
 import { now, type Kernel } from "../kernel.ts";
 import { rerunCall } from "../syscall/dispatch.ts";
 import { earliestDeadline, unblock } from "../wait.ts";
-import { chargeCpuTimers, fireAlarm } from "./alarms.ts";
+import { chargeCpuTimers, enforceCpuLimit, fireAlarm, nextCpuLimitNs } from "./alarms.ts";
 import { deliverSignals } from "./deliver.ts";
 import { exitThread } from "./exit.ts";
 import { isDying } from "./signals.ts";
 import type { Thread } from "./types.ts";
+import { processTime } from "./usage.ts";
 
 /** How long a thread runs while others could: 4 ms, that is 4 million instructions. */
 export const TIME_SLICE_NS = 4_000_000;
+const LOAD_PERIOD_NS = 5e9;
+/** exp(-5/60), exp(-5/300), exp(-5/900) in 11 fractional bits, as Linux has them: Math.exp may differ between engines. */
+const LOAD_DECAY = [1884 / 2048, 2014 / 2048, 2037 / 2048];
+/** After so many periods even the slowest average has forgotten where it was. */
+const LOAD_FORGOTTEN = 5000;
 
 /** Leaves the kernel on `hart`: into the thread that is to run, or into the idle loop. */
 export function leaveKernel(k: Kernel, hart: number): void {
@@ -62,6 +68,7 @@ export function chargeUserTime(k: Kernel, thread: Thread): void {
   thread.usage.userNs += spent;
   const { process } = thread;
   if (process.virtualTimer !== undefined || process.profilingTimer !== undefined) chargeCpuTimers(k, process, spent);
+  enforceCpuLimit(k, process, spent);
 }
 
 /** Wakes sleepers and fires alarms whose time has come, in the order of their deadlines. */
@@ -158,9 +165,28 @@ function switchTo(k: Kernel, hart: number, thread: Thread | undefined): void {
   const { previous } = k.state.scheduler;
   const before = previous[hart];
   if (before === thread?.tid) return;
+  updateLoad(k);
   previous[hart] = thread?.tid;
   k.state.counters.contextSwitches += 1;
   k.probes.contextSwitch?.(hart, before === undefined ? undefined : k.state.threads.get(before), thread);
+}
+
+/**
+ * Brings the load averages up to date: every five seconds each moves towards the number of threads that run or could run. Done when
+ * somebody is switched, since a clock of its own would keep an idle machine from being idle; what is missed is caught up.
+ */
+function updateLoad(k: Kernel): void {
+  const { scheduler } = k.state;
+  const periods = Math.floor(now(k) / LOAD_PERIOD_NS) - scheduler.loadPeriods;
+  if (periods <= 0) return;
+  scheduler.loadPeriods += periods;
+  const active = scheduler.runQueue.length + scheduler.current.filter((tid) => tid !== undefined).length;
+  LOAD_DECAY.forEach((decay, i) => {
+    let load = scheduler.load[i] ?? 0;
+    for (let period = 0; period < Math.min(periods, LOAD_FORGOTTEN); period++)
+      load = load * decay + active * (1 - decay);
+    scheduler.load[i] = load;
+  });
 }
 
 /** The hart's timer: the next deadline, and the end of the slice when someone else could run. */
@@ -173,7 +199,10 @@ function armTimer(k: Kernel, hart: number, thread: Thread | undefined): void {
       if (thread.sliceEndNs <= now(k)) thread.sliceEndNs = now(k) + TIME_SLICE_NS;
       at = Math.min(at ?? Infinity, thread.sliceEndNs);
     }
-    const { virtualTimer, profilingTimer } = thread.process;
+    const { process } = thread;
+    const { virtualTimer, profilingTimer } = process;
+    const limitNs = nextCpuLimitNs(k, process);
+    if (limitNs !== undefined) at = Math.min(at ?? Infinity, now(k) + Math.max(0, limitNs - processTime(k, process)));
     for (const timer of [virtualTimer, profilingTimer]) {
       if (timer !== undefined) at = Math.min(at ?? Infinity, now(k) + timer.remainingNs);
     }

@@ -267,6 +267,8 @@ export interface SchedulerState {
   nextPid: number;
   /** Load averages (1, 5, 15 minutes). */
   readonly load: [number, number, number];
+  /** Periods of five seconds that `load` accounts for. */
+  loadPeriods: number;
   /** The process whose end is the end of the run. */
   mainPid: number | undefined;
 }

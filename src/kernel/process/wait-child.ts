@@ -9,8 +9,9 @@ import {
 } from "../../abi/linux/process.ts";
 import { CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGNALS } from "../../abi/linux/signals.ts";
 import type { Kernel } from "../kernel.ts";
-import { addUsage, reap } from "./exit.ts";
+import { reap } from "./exit.ts";
 import type { Process, Usage, WaitStatus } from "./types.ts";
+import { addUsage } from "./usage.ts";
 
 /** Which children a wait is about. */
 export type ChildChoice =

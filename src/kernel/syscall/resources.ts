@@ -15,9 +15,9 @@ import {
 import { now, type Kernel } from "../kernel.ts";
 import { freeFrameCount } from "../mem/frames.ts";
 import { copyFromUser, copyToUser, readUserString } from "../mem/user-memory.ts";
-import { addUsage } from "../process/exit.ts";
+import { usageOf } from "../process/usage.ts";
 import { applyLimits } from "../process/load.ts";
-import type { Process, Usage } from "../process/types.ts";
+import type { Process } from "../process/types.ts";
 import { defineCall, type Call, type SyscallResult, type SyscallRow } from "./row.ts";
 
 /** What uname says: the Linux whose calls these are. */
@@ -116,17 +116,6 @@ export function findProcess(call: Call, pid: number): Process | undefined {
 export function mayControl(process: Process, target: Process): boolean {
   const { euid } = process.credentials;
   return euid === 0 || euid === target.credentials.uid || euid === target.credentials.euid;
-}
-
-/** Use of the process so far, its ended threads included. */
-export function usageOf(k: Kernel, process: Process): Usage {
-  const sum: Usage = { ...process.usage };
-  for (const tid of process.threads) {
-    const thread = k.state.threads.get(tid);
-    if (thread !== undefined) addUsage(sum, thread.usage);
-  }
-  sum.maxResidentPages = Math.max(sum.maxResidentPages, process.space.residentPages);
-  return sum;
 }
 
 const getrusage = defineCall({

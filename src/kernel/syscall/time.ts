@@ -13,6 +13,7 @@ import { copyFromUser, copyToUser } from "../mem/user-memory.ts";
 import { posixTimerKey, realTimerKey } from "../process/alarms.ts";
 import { readTimespec } from "../process/reading.ts";
 import { hasDeliverableSignal } from "../process/signals.ts";
+import { processTime, threadTime } from "../process/usage.ts";
 import type { CpuTimer, PosixTimer, Process, Thread } from "../process/types.ts";
 import { block, setAlarm } from "../wait.ts";
 import { defineCall, type Call, type SyscallResult, type SyscallRow } from "./row.ts";
@@ -63,18 +64,6 @@ function readCpuClock(k: Kernel, thread: Thread, clock: number): abi.TimeValue |
   const target = id === 0 ? thread.process : k.state.processes.get(id);
   return target === undefined ? "EINVAL" : abi.splitNanoseconds(processTime(k, target));
 }
-
-/** Virtual time that the process's threads, dead ones included, have used. */
-export function processTime(k: Kernel, process: Process): number {
-  let total = process.usage.userNs + process.usage.systemNs;
-  for (const tid of process.threads) {
-    const thread = k.state.threads.get(tid);
-    if (thread !== undefined) total += threadTime(thread);
-  }
-  return total;
-}
-
-const threadTime = (thread: Thread): number => thread.usage.userNs + thread.usage.systemNs;
 
 function storeTimespec(call: Call, address: number, time: abi.TimeValue): 0 | "EFAULT" {
   const bytes = new Uint8Array(abi.TIMESPEC_SIZE);
@@ -227,7 +216,7 @@ const clockNanosleep = defineCall({
   name: "clock_nanosleep",
   args: [
     { name: "clockid", type: "int", show: "clock" },
-    { name: "flags", type: "flags" },
+    { name: "flags", type: "flags", show: "clock-flags" },
     { name: "request", type: "pointer", show: "timespec:in" },
     { name: "remain", type: "pointer", show: "timespec:out" },
   ],
@@ -395,7 +384,7 @@ const timerSettime = defineCall({
   name: "timer_settime",
   args: [
     { name: "timerid", type: "int" },
-    { name: "flags", type: "flags" },
+    { name: "flags", type: "flags", show: "clock-flags" },
     { name: "new_value", type: "pointer", show: "itimerspec:in" },
     { name: "old_value", type: "pointer", show: "itimerspec:out" },
   ],
