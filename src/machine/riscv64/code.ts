@@ -11,20 +11,20 @@
  *
  * Code is always coherent: whoever writes to a page with a code frame calls `invalidate`, which forgets the records that the
  * bytes overlap. Stores by the guest notice since the TLB has no store entry for such a page. A 4-byte instruction that
- * straddles two pages is left to the exact tier, which fetches both halves each time.
+ * straddles two pages has its record after those of the first page, and is checked each time: the same page must follow.
  */
 import { expandCompressed } from "../../isa/riscv64/compressed.ts";
 import { decodeInto, newDecoded, type Decoded } from "../../isa/riscv64/decode.ts";
 import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import { ROUNDINGS } from "./emitter.ts";
-import { CELL, CODE_FRAME_SIZE, codeFrame, RECORD, RECORD_SIZE, type Layout } from "./layout.ts";
+import { CELL, CODE_FRAME_SIZE, CODE_SLOTS, codeFrame, FRAME_END, RECORD, RECORD_SIZE, type Layout } from "./layout.ts";
 import type { Forwarding } from "./run-emitter.ts";
 import { LONGEST_SEQUENCE, sequences } from "./sequences.ts";
 import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer } from "./shapes.ts";
 
 const PAGE_BYTES = 4096;
-const SLOTS = 2048;
+const SLOTS = CODE_SLOTS;
 /** Writes to a page with code before it counts as data; doubled each time that it is executed again, up to 2^8 times as many. */
 const PATIENCE = 64;
 const MOST_PATIENCE_SHIFT = 8;
@@ -60,6 +60,8 @@ export class CodeCache {
   private readonly writes: Uint16Array;
   /** By RAM page: how often its code was given up because of writes. */
   private readonly lostCode: Uint8Array;
+  /** By RAM page: the pages with an instruction that was decoded across their end into this one. */
+  private readonly straddlingInto = new Map<number, Set<number>>();
   private readonly decoded: Decoded = newDecoded();
   /** The records decoded together. */
   private readonly run: number[] = [];
@@ -99,12 +101,12 @@ export class CodeCache {
     } else if (frame === this.used) {
       frame = this.victim;
       this.victim = (this.victim + 1) % this.layout.codeFrames;
-      this.frameOfPage[this.pageOfFrame[frame] ?? 0] = 0;
-      this.listener.onEvict();
+      this.giveUp(this.pageOfFrame[frame] ?? 0);
     }
     const base = codeFrame(this.layout, frame);
     this.bytes.fill(0, base, base + CODE_FRAME_SIZE);
-    this.halves[(base + SLOTS * RECORD_SIZE) >> 1] = OP.nextPage;
+    this.halves[(base + FRAME_END.nextPage * RECORD_SIZE) >> 1] = OP.nextPage;
+    this.halves[(base + FRAME_END.afterStraddling * RECORD_SIZE) >> 1] = OP.nextPage;
     this.frameOfPage[page] = frame + 1;
     this.pageOfFrame[frame] = page;
     this.writes[frame] = 0;
@@ -113,6 +115,13 @@ export class CodeCache {
       this.listener.onCode(page);
     }
     return base;
+  }
+
+  /** The page has no code frame any more. */
+  private giveUp(page: number): void {
+    this.frameOfPage[page] = 0;
+    this.forgetStraddling(page);
+    this.listener.onEvict();
   }
 
   /** From now on the interpreter has operations for sequences. */
@@ -124,6 +133,7 @@ export class CodeCache {
   /** Forgets all that was decoded; every code frame is free. */
   clear(): void {
     this.frameOfPage.fill(0);
+    this.straddlingInto.clear();
     this.used = 0;
     this.free.length = 0;
     this.listener.onEvict();
@@ -145,12 +155,12 @@ export class CodeCache {
     this.writes[frame] = writes;
     const lost = this.lostCode[page] ?? 0;
     if (length === PAGE_BYTES || writes > PATIENCE << lost) {
-      this.frameOfPage[page] = 0;
       this.free.push(frame);
       this.lostCode[page] = length === PAGE_BYTES ? 0 : Math.min(lost + 1, MOST_PATIENCE_SHIFT);
-      this.listener.onEvict();
+      this.giveUp(page);
       return;
     }
+    if (offset < 2) this.forgetStraddling(page);
     const base = codeFrame(this.layout, frame);
     // An instruction begins at most one slot before a byte that it covers, and so does the last of a sequence.
     const first = Math.max(0, (offset >> 1) - (2 * LONGEST_SEQUENCE - 1));
@@ -180,17 +190,26 @@ export class CodeCache {
   private decodeSlot(at: number, pageStart: number, slot: number): number {
     const low = this.halves[(pageStart >> 1) + slot] ?? 0;
     const size = (low & 3) === 3 ? 4 : 2;
-    const half = at >> 1;
-    this.bytes[at + RECORD.size] = size;
     if (size === 4 && slot === SLOTS - 1) {
-      this.halves[half] = OP.slow;
+      this.bytes[at + RECORD.size] = size;
+      this.halves[at >> 1] = OP.slow;
       return -1;
     }
     const word = size === 2 ? expandCompressed(low) : low | ((this.halves[(pageStart >> 1) + slot + 1] ?? 0) << 16);
+    return this.writeRecord(at, word, size, slot) ? slot + size / 2 : -1;
+  }
+
+  /**
+   * Decodes a word into a record; false where decoding ahead ends. `slot` tells which branches stay in the page; for an
+   * instruction outside the page's own records it is undefined, and none do.
+   */
+  private writeRecord(at: number, word: number, size: 2 | 4, slot: number | undefined): boolean {
+    const half = at >> 1;
     const { decoded } = this;
+    this.bytes[at + RECORD.size] = size;
     if (!decodeInto(decoded, word)) {
       this.halves[half] = OP.slow;
-      return -1;
+      return false;
     }
     // Decoding succeeded, so the id is a row's.
     const row = INSTRUCTIONS[decoded.id] as Instruction;
@@ -204,9 +223,55 @@ export class CodeCache {
     if (transfer === "forward" || transfer === "backward") imm *= 8;
     this.words[(at + RECORD.imm) >> 2] = imm;
     this.halves[half] = this.chooseOp(row, size, transfer);
-    const ends =
-      row.mnemonic === "jal" || row.mnemonic === "jalr" || row.mnemonic === "mret" || row.mnemonic === "sret";
-    return ends ? -1 : slot + size / 2;
+    const { mnemonic } = row;
+    return !(mnemonic === "jal" || mnemonic === "jalr" || mnemonic === "mret" || mnemonic === "sret");
+  }
+
+  /**
+   * Whether the record is that of a 4-byte instruction in the last slot of its page, whose other half is in the page that
+   * follows in the virtual address space.
+   */
+  isStraddling(record: number): boolean {
+    const isLast = (record - this.layout.codeBase) % CODE_FRAME_SIZE === (SLOTS - 1) * RECORD_SIZE;
+    return isLast && this.bytes[record + RECORD.size] === 4;
+  }
+
+  /**
+   * Decodes a straddling instruction, given where the records of the page are that has its second half. It holds for as long
+   * as the execute TLB leads from the next page to those records, and their page's first two bytes do not change.
+   */
+  decodeStraddling(record: number, nextRecords: number): void {
+    const page = this.pageAt(record);
+    const nextPage = this.pageAt(nextRecords);
+    const low = this.halves[(this.layout.ram + page * 4096 + 4094) >> 1] ?? 0;
+    const high = this.halves[(this.layout.ram + nextPage * 4096) >> 1] ?? 0;
+    const base = record - (SLOTS - 1) * RECORD_SIZE;
+    this.writeRecord(base + FRAME_END.straddling * RECORD_SIZE, low | (high << 16), 4, undefined);
+    this.words[(record + RECORD.imm) >> 2] = nextRecords;
+    this.halves[record >> 1] = OP.straddle;
+    let from = this.straddlingInto.get(nextPage);
+    if (from === undefined) {
+      from = new Set();
+      this.straddlingInto.set(nextPage, from);
+    }
+    from.add(page);
+  }
+
+  /** The first two bytes of a page, or where its records are, have changed: what straddled into it is decoded again. */
+  private forgetStraddling(nextPage: number): void {
+    const from = this.straddlingInto.get(nextPage);
+    if (from === undefined) return;
+    this.straddlingInto.delete(nextPage);
+    for (const page of from) {
+      const frame = (this.frameOfPage[page] ?? 0) - 1;
+      if (frame < 0) continue;
+      this.halves[(codeFrame(this.layout, frame) + (SLOTS - 1) * RECORD_SIZE) >> 1] = OP.decode;
+    }
+  }
+
+  /** The RAM page whose records these are. */
+  private pageAt(record: number): number {
+    return this.pageOfFrame[Math.floor((record - this.layout.codeBase) / CODE_FRAME_SIZE)] ?? 0;
   }
 
   private chooseOp(row: Instruction, size: 2 | 4, transfer: Transfer): number {
@@ -298,8 +363,9 @@ function isZero(row: Instruction, decoded: Decoded, zero: KnownZero): boolean {
   }
 }
 
-function transferOf(row: Instruction, slot: number, imm: number): Transfer {
+function transferOf(row: Instruction, slot: number | undefined, imm: number): Transfer {
   if (row.formatName !== "Branch" && row.mnemonic !== "jal") return "none";
+  if (slot === undefined) return "far";
   const target = slot * 2 + imm;
   if (target < 0 || target >= 4096) return "far";
   return imm > 0 ? "forward" : "backward";

@@ -119,9 +119,20 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
       machine.code.decodeAt(record);
       return RESUME;
     }
+    if (machine.code.isStraddling(record) && this.joinHalves(record)) return RESUME;
     this.isCheckPoint = false;
     this.stepOne();
     return this.proceed();
+  }
+
+  /** Decodes an instruction that straddles two pages, if the execute TLB has the second one; else the exact tier fetches it. */
+  private joinHalves(record: number): boolean {
+    const { registers, tlbs } = this;
+    const { lo, hi } = addWords(registers.pcLo, registers.pcHi, 2);
+    const index = tlbs.find("execute", lo, hi);
+    if (index < 0) return false;
+    this.machine.code.decodeStraddling(record, tlbs.addendAt(index));
+    return true;
   }
 
   miss(): number {

@@ -24,7 +24,7 @@ import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
 import type { I32 } from "../../wasm/values.ts";
 import type { Semantics } from "./emitter.ts";
-import { CELL, RECORD, TLB } from "./layout.ts";
+import { CELL, CODE_SLOTS, FRAME_END, RECORD, RECORD_SIZE, TLB } from "./layout.ts";
 import { RunEmitter, type Frame } from "./run-emitter.ts";
 import { exactFloatOf } from "./semantics/float-lookup.ts";
 import { findSemantics } from "./semantics/table.ts";
@@ -120,6 +120,11 @@ function emitRun(f: FunctionBuilder, kind: InterpreterKind, slowFunction: number
     f.setLocal(tlb, f.load("i32", zero(), CELL.tlb));
     f.setLocal(pcBase, f.load("i64", zero(), CELL.pcBase));
   };
+  /** Sets `entry` to where the execute TLB has the page of `target`, if it has it. */
+  const findPage = (): void => {
+    const pageBits = i32.and(i32.shr_u(i32.wrap_i64(f.getLocal(target, "i64")), i32.const(8)), i32.const(0x3ff0));
+    f.setLocal(entry, i32.add(pageBits, f.getLocal(tlb, "i32")));
+  };
   /** Returns what the host said, unless that is 0. */
   const callHost = (functionIndex: number): void => {
     f.if(f.teeLocal(status, f.callValue("i32", functionIndex)));
@@ -145,6 +150,17 @@ function emitRun(f: FunctionBuilder, kind: InterpreterKind, slowFunction: number
   f.end(); // OP.nextPage
   f.setLocal(target, pc());
   f.branch(far);
+  f.end(); // OP.straddle
+  // The second half is the one that was decoded if the next page's records are still where they were.
+  f.setLocal(target, i64.add(pc(), i64.const(2)));
+  findPage();
+  f.branchIf(slow, i64.ne(f.load("i64", f.getLocal(entry, "i32"), TLB.execute), f.getLocal(target, "i64")));
+  const expected = f.load("i32", getIp(), RECORD.imm);
+  f.branchIf(slow, i32.ne(expected, f.load("i32", f.getLocal(entry, "i32"), TLB.execute + 8)));
+  const distance = FRAME_END.straddling - (CODE_SLOTS - 1);
+  f.setLocal(ip, i32.add(getIp(), i32.const(distance * RECORD_SIZE)));
+  f.setLocal(pcBase, i64.sub(f.getLocal(pcBase, "i64"), i64.const((distance * RECORD_SIZE) / 8)));
+  f.branch(dispatch);
   const emitter = new RunEmitter(f, { ...frame, dispatch, slow, far, leave });
   for (const shape of SHAPES) {
     f.end();
@@ -163,8 +179,7 @@ function emitRun(f: FunctionBuilder, kind: InterpreterKind, slowFunction: number
   f.return(zero());
 
   f.end(); // far
-  const pageBits = i32.and(i32.shr_u(i32.wrap_i64(f.getLocal(target, "i64")), i32.const(8)), i32.const(0x3ff0));
-  f.setLocal(entry, i32.add(pageBits, f.getLocal(tlb, "i32")));
+  findPage();
   const tag = f.load("i64", f.getLocal(entry, "i32"), TLB.execute);
   f.if(i64.eq(tag, i64.and(f.getLocal(target, "i64"), i64.const(-4096))));
   const slot = i32.shl(i32.and(i32.wrap_i64(f.getLocal(target, "i64")), i32.const(0xffe)), i32.const(3));

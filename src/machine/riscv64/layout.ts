@@ -90,8 +90,14 @@ export const CELL = {
  */
 export const RECORD = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8, rs3: 12, id: 14, size: 15 } as const;
 export const RECORD_SIZE = 16;
-/** The records of a page, and one more that stands for "the next page". */
-export const CODE_FRAME_SIZE = 2049 * RECORD_SIZE;
+/** Slots of a page, which are its records; then come the records of `FRAME_END`. */
+export const CODE_SLOTS = 2048;
+/**
+ * The records after a page's own: "the next page"; the 4-byte instruction that begins in the page's last slot, if it does;
+ * and what follows that one, "the next page" again, 2 bytes in.
+ */
+export const FRAME_END = { nextPage: CODE_SLOTS, straddling: CODE_SLOTS + 1, afterStraddling: CODE_SLOTS + 3 } as const;
+export const CODE_FRAME_SIZE = (CODE_SLOTS + 4) * RECORD_SIZE;
 
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_SIZE = 16;

@@ -44,8 +44,8 @@ const SKIPPED: ReadonlySet<string> = new Set([
 ]);
 const candidates = INSTRUCTIONS.filter((row) => !SKIPPED.has(row.mnemonic));
 
-/** Registers that programs keep: 8 points at data, 9 into the text, 18 just before a page boundary. */
-const BASES = [8, 8, 8, 18, 18, 9];
+/** Registers that programs keep: 8 points at data, 9 into the text, 18 just before a page boundary, 19 so in the text. */
+const BASES = [8, 8, 8, 18, 18, 9, 19];
 const DESTINATIONS = [5, 6, 7, 10, 11, 12, 13, 14, 15, 28, 29, 0];
 
 function randomWord(random: (limit: number) => number, row: Instruction): number {
@@ -130,6 +130,7 @@ const START = assemble(
     li s0, ${DATA}
     li s1, ${TEXT + 0x800}
     li s2, ${DATA + 0x1000 - 4}
+    li s3, ${TEXT + 0x1000 - 4}
     li t0, ${TEXT}
     jr t0
   `,
