@@ -18,7 +18,7 @@ import { parseArgs } from "node:util";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const PROGRAM = join(ROOT, "userland", "images", "riscv64", "bench");
-const CLI = join(ROOT, "dist", "src", "cli", "main.js");
+const CLI = join(ROOT, "dist", "bundle", "cli.js");
 /** Kernels whose figure is operations per second; the others are compared by CPU time. */
 const SYSTEM = ["null-call", "fork-exit", "fork-exec", "page-fault", "ping-pong"];
 
