@@ -223,6 +223,36 @@ for (const tier of TIERS) {
     assert.deepEqual([b.hart.x(10), b.hart.x(12)], [20, 0x12345000]);
   });
 
+  test(`a straddling instruction that was decoded sees a write to its second half (${tier})`, () => {
+    const b = bench(
+      tier,
+      `
+        li s3, 10
+        li s4, 0x7777
+        la s0, straddle+2
+        la t0, straddle
+        jr t0
+      written:
+        sh s4, (s0)
+        li s3, 10
+        li s5, 1
+        j straddle
+        .balign 4096
+        .space 4096-2
+      straddle:
+        lui a2, 0x12345
+        addi s3, s3, -1
+        bnez s3, straddle
+        bnez s5, stop
+        mv a3, a2
+        la t0, written
+        jr t0`,
+    );
+    assert.equal(b.symbol("straddle") % 4096, 4094);
+    b.finish();
+    assert.deepEqual([b.hart.x(13), b.hart.x(12)], [0x12345000, 0x77775000]);
+  });
+
   test(`misaligned loads and stores work in RAM, across pages too; atomics must be aligned (${tier})`, () => {
     const b = bench(
       tier,
