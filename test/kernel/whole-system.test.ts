@@ -218,6 +218,28 @@ test("a bug in TypeScript code is caught by the run loop alone, with its stack",
   assert.match(state.report ?? "", /TypeError: a bug\n\s+at /);
 });
 
+const SIGILL = 4;
+const SIGSEGV = 11;
+const TRESPASSES: Readonly<Record<string, { code: string; signal: number }>> = {
+  "executes kentry": { code: "kentry 2", signal: SIGILL },
+  "executes sret": { code: "sret", signal: SIGILL },
+  "writes satp": { code: "csrw satp, zero", signal: SIGILL },
+  "jumps into kernel text": { code: "li t0, 0xffffffc080001000\n jr t0", signal: SIGSEGV },
+  "jumps to the trampoline": { code: "li t0, 0x3ffffff000\n jr t0", signal: SIGSEGV },
+  "reads its trapframe": { code: "li t0, 0x3fffffe000\n ld t0, 0(t0)", signal: SIGSEGV },
+  "writes to the direct map": { code: "li t0, 0xffffffc080004000\n sd t0, 0(t0)", signal: SIGSEGV },
+  "jumps to a non-canonical address": { code: "li t0, 0x1234567812345678\n jr t0", signal: SIGSEGV },
+  "writes to its signal-return page": { code: "li t0, 0x3ffdfff000\n sd t0, 0(t0)", signal: SIGSEGV },
+};
+for (const [name, { code, signal }] of Object.entries(TRESPASSES)) {
+  test(`the kernel is out of a program's reach: one that ${name} gets signal ${signal}`, () => {
+    const guest = bootGuest({ files: { "bin/trespasser": assembleProgram(code) }, argv: ["/bin/trespasser"] });
+    const state = guest.finish();
+    assert.equal(state.report, undefined);
+    assert.equal(state.status, 128 + signal);
+  });
+}
+
 test("every hart comes up, and the kernel's own translations are where the manual says", () => {
   const guest = bootGuest({ files: { "bin/hello": assembleProgram(HELLO) }, argv: ["/bin/hello"], harts: 8 });
   guest.finish();
