@@ -172,9 +172,11 @@ function openFifo(k: Kernel, thread: Thread | undefined, ref: PathRef, flags: nu
   const pipe = pipeBehind(k, k.state.files, inode);
   const mode = flags & flag.O_ACCMODE;
   const nonBlocking = (flags & flag.O_NONBLOCK) !== 0;
-  if (mode === flag.O_WRONLY && nonBlocking && countEnd(k, pipe, "read") === 0) return "ENXIO";
+  // A nameless pipe, reached through /proc/PID/fd, never waits for a partner: its ends were there, and may be gone.
+  const isNamed = inode.filesystem.kind !== "anonymous";
+  if (isNamed && mode === flag.O_WRONLY && nonBlocking && countEnd(k, pipe, "read") === 0) return "ENXIO";
 
-  if (mode !== flag.O_RDWR && !nonBlocking && thread !== undefined) {
+  if (isNamed && mode !== flag.O_RDWR && !nonBlocking && thread !== undefined) {
     const end = mode === flag.O_RDONLY ? "read" : "write";
     const partner = end === "read" ? "write" : "read";
     const partnerOpens = end === "read" ? pipe.writerOpens : pipe.readerOpens;
@@ -187,11 +189,10 @@ function openFifo(k: Kernel, thread: Thread | undefined, ref: PathRef, flags: nu
       return block(k, thread, [pipeOpenKey(pipe.id, end)]);
     }
   }
-  const isNamed = inode.filesystem.kind !== "anonymous";
   const file = createOpenFile(k, { kind: "pipe", flags, inode, path: isNamed ? ref : undefined, pipe: pipe.id });
   if (failed(file)) return file;
-  // What poll compares with: a reader sees no hang-up from writers that were there before it.
-  file.counter = countEnd(k, pipe, "write") > 0 ? pipe.writerOpens - 1 : pipe.writerOpens;
+  // What poll compares with: a FIFO's reader sees no hang-up from writers that were there before it.
+  file.counter = !isNamed || countEnd(k, pipe, "write") > 0 ? pipe.writerOpens - 1 : pipe.writerOpens;
   openPipeEnds(k, pipe, flags);
   return file;
 }
