@@ -105,7 +105,7 @@ const struct kernel memory_kernels[] = {
     {"sieve", sieve, 84, "byte stores with a stride"},
     {"sort", sort, 48, "quick sort of 100,000 words"},
     {"chase", chase, 40000, "dependent loads through 4 MiB"},
-    {"strings", strings, 24000, "the C library's string functions"},
+    {"strings", strings, 3000, "the C library's string functions"},
     {"hash", hash_table, 50000000, "open-addressed hash table"},
     {0},
 };
