@@ -5,6 +5,7 @@ import { boot } from "../node/index.ts";
 import { machineOptions, MACHINE_OPTIONS, type Command } from "./command.ts";
 import { ESCAPE_HELP } from "./console-escape.ts";
 import type { ParsedOptions } from "./options.ts";
+import { hostStdout, waitForReaders, writeStderr } from "./output.ts";
 import { connectTerminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -18,7 +19,7 @@ export const bootCommand: Command = {
   options: MACHINE_OPTIONS,
   async run(options: ParsedOptions): Promise<number> {
     const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true;
-    if (interactive) process.stderr.write("Ctrl-A h for help, Ctrl-A x to leave\r\n");
+    if (interactive) writeStderr("Ctrl-A h for help, Ctrl-A x to leave\r\n");
     const environment: Record<string, string> = {};
     if (process.env["TERM"] !== undefined) environment["TERM"] = process.env["TERM"];
     const system = await boot({
@@ -26,7 +27,8 @@ export const bootCommand: Command = {
       init: [INIT, ...options.operands],
       initEnvironment: environment,
       pace: interactive ? "real" : "virtual",
-      onConsole: (bytes) => void process.stdout.write(bytes),
+      onConsole: hostStdout.write,
+      drain: waitForReaders,
     });
     const { kernel } = system;
     let exitStatus: number | undefined;
@@ -52,10 +54,10 @@ export const bootCommand: Command = {
     terminal.release();
     await system.close();
     if (state === "left") {
-      process.stderr.write("\r\n");
+      writeStderr("\r\n");
       return exitStatus ?? 0;
     }
-    if (state.report !== undefined) process.stderr.write(`${state.report}\n`);
+    if (state.report !== undefined) writeStderr(`${state.report}\n`);
     return state.status;
   },
 };

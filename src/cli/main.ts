@@ -5,6 +5,7 @@
 
 import type { Command } from "./command.ts";
 import { optionHelp, parseOptions, suggest, UsageError } from "./options.ts";
+import { writeStderr } from "./output.ts";
 import { VERSION } from "./version.ts";
 import { VitrineError } from "../node/index.ts";
 
@@ -75,10 +76,10 @@ try {
   exitWith(await main(process.argv.slice(2)));
 } catch (error) {
   if (error instanceof UsageError || error instanceof VitrineError) {
-    process.stderr.write(`vitrine: ${error.message}\n`);
+    writeStderr(`vitrine: ${error.message}\n`);
     exitWith(error instanceof VitrineError ? error.status : FAILURE_STATUS);
   } else {
-    process.stderr.write(`vitrine: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    writeStderr(`vitrine: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     exitWith(FAILURE_STATUS);
   }
 }

@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import type { GuestProcess } from "../node/guest-process.ts";
 import type { BootOptions, Vitrine } from "../node/index.ts";
 import { findGuestProgram } from "../node/spawn.ts";
+import { hostStderr, hostStdout, waitForReaders } from "./output.ts";
 import { connectTerminal } from "./terminal.ts";
 
 /** A program's environment and working directory. */
@@ -23,14 +24,10 @@ export interface ConnectedProgram {
   start(system: Vitrine, argv: readonly string[], place: ProgramPlace): GuestProcess;
 }
 
-/** Bytes of output that may wait for a slow reader before the machine stands still. */
-const OUTPUT_LIMIT = 1 << 20;
-
 export function connectProgram(): ConnectedProgram {
-  const drain = (): Promise<void> | undefined => roomOn(process.stdout) ?? roomOn(process.stderr);
   if (process.stdin.isTTY === true && process.stdout.isTTY === true) {
     return {
-      bootOptions: { onConsole: (bytes) => void process.stdout.write(bytes), drain, pace: "real" },
+      bootOptions: { onConsole: hostStdout.write, drain: waitForReaders, pace: "real" },
       start(system, argv, place): GuestProcess {
         const guest = system.spawnOnConsole(argv, { env: place.env, cwd: place.cwd });
         const terminal = connectTerminal(system, { onExit: () => guest.kill(9) });
@@ -40,20 +37,25 @@ export function connectProgram(): ConnectedProgram {
     };
   }
   return {
-    bootOptions: { drain, pace: "virtual" },
+    bootOptions: { drain: waitForReaders, pace: "virtual" },
     start(system, argv, place): GuestProcess {
       const whole = wholeInput();
       const guest = system.spawn(argv, {
         env: place.env,
         cwd: place.cwd,
         stdin: whole ?? "pipe",
-        stdout: (bytes) => void process.stdout.write(bytes),
-        stderr: (bytes) => void process.stderr.write(bytes),
+        stdout: hostStdout.write,
+        stderr: hostStderr.write,
       });
-      // Nobody reads our output any more: the guest learns it as SIGPIPE would tell it.
-      process.stdout.on("error", () => guest.kill(13));
+      // Nobody reads our output any more: the guest's next write fails with EPIPE, and SIGPIPE.
+      hostStdout.onClosed(() => guest.closeOutput("stdout"));
+      hostStderr.onClosed(() => guest.closeOutput("stderr"));
       if (whole === undefined) {
-        process.stdin.on("data", (bytes: Buffer) => guest.stdin.write(bytes));
+        process.stdin.on("data", (bytes: Buffer) => {
+          if (guest.stdin.write(bytes)) return;
+          process.stdin.pause();
+          void guest.stdin.drained().then(() => process.stdin.resume());
+        });
         process.stdin.on("end", () => guest.stdin.end());
         process.stdin.on("error", () => guest.stdin.end());
       }
@@ -76,21 +78,6 @@ function wholeInput(): Uint8Array | undefined {
     // A closed stdin is an empty one.
     return new Uint8Array();
   }
-}
-
-function roomOn(stream: NodeJS.WriteStream): Promise<void> | undefined {
-  if (stream.writableLength < OUTPUT_LIMIT) return undefined;
-  return new Promise((done) => {
-    const finish = (): void => {
-      stream.off("drain", finish);
-      stream.off("close", finish);
-      stream.off("error", finish);
-      done();
-    };
-    stream.once("drain", finish);
-    stream.once("close", finish);
-    stream.once("error", finish);
-  });
 }
 
 /** The guest's argument vector: a host program is mounted where the guest can execute it. */

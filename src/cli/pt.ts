@@ -1,12 +1,13 @@
 // vitrine pt: a program's page-table tree and its regions, when it ends or at a point on the way.
 
-import { formatPageTable, formatRegions, readPageTable } from "../inspect/page-table-view.ts";
+import { describeLevels, formatPageTable, formatRegions, readPageTable } from "../inspect/page-table-view.ts";
 import { shellStatus } from "../node/guest-process.ts";
 import { boot } from "../node/index.ts";
 import type { Process } from "../kernel/process/types.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { machineOptions, MACHINE_OPTIONS, one, programEnvironment, PROGRAM_OPTIONS, type Command } from "./command.ts";
 import { UsageError, type ParsedOptions } from "./options.ts";
+import { writeStderr } from "./output.ts";
 import { connectProgram, resolveProgram } from "./program.ts";
 
 export const pageTableCommand: Command = {
@@ -26,31 +27,34 @@ export const pageTableCommand: Command = {
     const program = connectProgram();
     await using system = await boot({ ...machineOptions(options, undefined), ...program.bootOptions });
     const argv = resolveProgram(system, options.operands);
-    const show = options.values.has("json") ? describeAsJson : describe;
-    let shown: string | undefined;
+    const describeProcess = options.values.has("json") ? describeAsJson : describe;
+    let isShown = false;
+    const show = (process: Process): void => {
+      isShown = true;
+      writeStderr(`${describeProcess(system.kernel, process)}\n`);
+    };
     let pid: number | undefined;
     let calls = 0;
     const probes = system.kernel.probes;
     if (point.kind === "end") {
       probes.beforeExit = (process): void => {
-        if (process.pid === pid) shown = show(system.kernel, process);
+        if (process.pid === pid) show(process);
       };
     } else if (point.kind === "call") {
       probes.syscallEnter = (thread): void => {
         if (thread.process.pid !== pid) return;
         calls += 1;
-        if (calls === point.count) shown = show(system.kernel, thread.process);
+        if (calls === point.count) show(thread.process);
       };
     }
     const guest = program.start(system, argv, { env: programEnvironment(options), cwd: one(options.values, "workdir") ?? "/" });
     pid = guest.pid;
     if (point.kind === "entry") {
       const process = system.kernel.state.processes.get(pid);
-      if (process !== undefined) shown = show(system.kernel, process);
+      if (process !== undefined) show(process);
     }
     const status = await guest.status;
-    if (shown === undefined) throw new UsageError(`the program ended after ${calls} system calls, before --at ${one(options.values, "at") ?? ""}`);
-    process.stderr.write(`${shown}\n`);
+    if (!isShown) throw new UsageError(`the program ended after ${calls} system calls, before --at ${one(options.values, "at") ?? ""}`);
     return shellStatus(status);
   },
 };
@@ -68,6 +72,7 @@ function describe(k: Kernel, process: Process): string {
   const { space } = process;
   return [
     `page table of pid ${process.pid} (${process.name}): ${k.arch.format.name}, root frame 0x${space.root.toString(16)}, ASID ${space.asid}, ${space.tablePages} table pages, ${space.residentPages} resident pages`,
+    `an entry covers: ${describeLevels(k)}`,
     formatPageTable(k, space),
     "",
     "regions",

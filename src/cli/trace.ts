@@ -1,6 +1,7 @@
 // vitrine trace: a program's system calls as strace prints them, or each step of the way into the kernel and back.
 
 import { openSync, writeSync, closeSync } from "node:fs";
+import { logEvents } from "../inspect/event-log.ts";
 import { parseCallSet, traceSystemCalls, type Tracer } from "../inspect/strace/tracer.ts";
 import { traceTraps } from "../inspect/trap-trace.ts";
 import { shellStatus } from "../node/guest-process.ts";
@@ -8,6 +9,7 @@ import { boot, VitrineError, type Vitrine } from "../node/index.ts";
 import { describe } from "../node/root-image.ts";
 import { machineOptions, MACHINE_OPTIONS, one, programEnvironment, PROGRAM_OPTIONS, type Command } from "./command.ts";
 import { suggest, UsageError, type ParsedOptions } from "./options.ts";
+import { writeStderr } from "./output.ts";
 import { connectProgram, resolveProgram } from "./program.ts";
 
 export const traceCommand: Command = {
@@ -19,29 +21,38 @@ export const traceCommand: Command = {
     { name: "trace", short: "e", value: "SET", help: "only these calls: open,read | %file %desc %process %signal %memory %time | !write" },
     { name: "follow", short: "f", help: "children too, each line with its pid" },
     { name: "count", short: "c", help: "count calls and errors; print the table at the end" },
+    { name: "json", help: "with -c, the table as JSON" },
     { name: "output", short: "o", value: "FILE", help: "write the trace to a file" },
     { name: "traps", help: "each step: trap, uservec, usertrap, syscall, usertrapret, userret, with registers and satp" },
     { name: "interrupts", help: "with --traps, interrupts too" },
+    { name: "events", value: "FILE", help: "write every event of the kernel and the machine to a file, one a line" },
     ...MACHINE_OPTIONS,
     { name: "env", short: "E", value: "K=V", repeat: true, help: "environment variable of the program" },
     ...PROGRAM_OPTIONS.filter((row) => row.name !== "env"),
   ],
   async run(options: ParsedOptions): Promise<number> {
     if (options.operands.length === 0) throw new UsageError("trace wants a PROGRAM; vitrine trace --help tells more");
+    if (options.values.has("json") && !options.values.has("count")) throw new UsageError("--json goes with -c");
     const output = openOutput(one(options.values, "output"));
+    const eventPath = one(options.values, "events");
+    const events = eventPath === undefined ? undefined : openOutput(eventPath);
     const program = connectProgram();
     await using system = await boot({ ...machineOptions(options, undefined), ...program.bootOptions });
     const argv = resolveProgram(system, options.operands);
     const tracer = attach(system, options, output.write);
+    if (events !== undefined) logEvents(system.kernel, events.write);
     try {
       const guest = program.start(system, argv, { env: programEnvironment(options), cwd: one(options.values, "workdir") ?? "/" });
       const status = await guest.status;
       await system.pause();
       tracer?.finish();
-      if (options.values.has("count") && tracer !== undefined) output.write(tracer.summary());
+      if (options.values.has("count") && tracer !== undefined) {
+        output.write(options.values.has("json") ? JSON.stringify(tracer.counts()) : tracer.summary());
+      }
       return shellStatus(status);
     } finally {
       output.close();
+      events?.close();
     }
   },
 };
@@ -59,13 +70,11 @@ function attach(system: Vitrine, options: ParsedOptions, write: (line: string) =
     const nearest = suggest(set.unknown, names);
     throw new UsageError(`-e: no system call “${set.unknown}”${nearest === undefined ? "" : `; did you mean ${nearest}?`}`);
   }
-  const byNumber = new Map([...system.kernel.arch.callNumbers].map(([name, number]) => [number, name]));
   return traceSystemCalls(system.kernel, {
     calls: set?.calls,
     follow: values.has("follow"),
     countOnly: values.has("count"),
     write,
-    callName: (number) => byNumber.get(number),
   });
 }
 
@@ -75,7 +84,7 @@ interface TraceOutput {
 }
 
 function openOutput(path: string | undefined): TraceOutput {
-  if (path === undefined) return { write: (line) => void process.stderr.write(`${line}\n`), close: () => undefined };
+  if (path === undefined) return { write: (line) => writeStderr(`${line}\n`), close: () => undefined };
   let descriptor: number;
   try {
     descriptor = openSync(path, "w");

@@ -50,7 +50,7 @@ export function readPageTable(k: Kernel, space: AddressSpace): PageTableEntry[] 
         entries[entries.length - 1] = { ...previous, count: previous.count + 1 };
         continue;
       }
-      entries.push({ level, levelName: shape.name, index, address, size, kind: view.kind, physical: target, flags, count: 1, children });
+      entries.push({ level, levelName: `L${level}`, index, address, size, kind: view.kind, physical: target, flags, count: 1, children });
     }
     return entries;
   };
@@ -66,7 +66,12 @@ function canonical(address: number, bits: number): number {
   return address >= 2 ** (bits - 1) ? address - 2 ** bits : address;
 }
 
-/** The tree as text, a line an entry, each leaf with the region that it belongs to. */
+/** What the levels' entries cover, from the root down: "L2 1G, L1 2M, L0 4K". */
+export function describeLevels(k: Kernel): string {
+  return k.arch.format.levels.map(({ shift }, level) => `L${level} ${formatSize(2 ** shift)}`).reverse().join(", ");
+}
+
+/** The tree as text, a line an entry, each leaf with what it belongs to. */
 export function formatPageTable(k: Kernel, space: AddressSpace): string {
   const lines: string[] = [];
   const print = (entries: readonly PageTableEntry[], depth: number): void => {
@@ -78,16 +83,21 @@ export function formatPageTable(k: Kernel, space: AddressSpace): string {
         continue;
       }
       const run = entry.count === 1 ? "" : ` x${entry.count}`;
-      const region = regionAt(space, entry.address);
       lines.push(
-        `${position}  ${formatAddress(entry.physical, 14)} ${formatSize(entry.size).padStart(4)}${run.padEnd(6)} ${entry.flags}  ${
-          region === undefined ? "" : regionName(region)
-        }`.trimEnd(),
+        `${position}  ${formatAddress(entry.physical, 14)} ${formatSize(entry.size).padStart(4)}${run.padEnd(6)} ${entry.flags}  ${describeOwner(k, space, entry)}`.trimEnd(),
       );
     }
   };
   print(readPageTable(k, space), 0);
   return lines.join("\n");
+}
+
+/** The region of a leaf, or which of the kernel's own pages it is. */
+function describeOwner(k: Kernel, space: AddressSpace, leaf: PageTableEntry): string {
+  const region = regionAt(space, leaf.address);
+  if (region !== undefined) return regionName(region);
+  if (leaf.physical === k.state.memory.trampolineFrame * 4096) return "(trampoline)";
+  return [...k.state.threads.values()].some((thread) => thread.trapframe === leaf.physical) ? "(trapframe)" : "";
 }
 
 /** The regions of the space, as /proc/PID/maps shows them but with sizes and resident pages. */

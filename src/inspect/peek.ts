@@ -1,8 +1,8 @@
-// Reads user memory as an onlooker: no fault is raised, no page is brought in, no accessed bit is set. A page that is not there
-// now reads as absent.
+// Reads user memory as an onlooker: no fault is raised, no page is brought in, no accessed bit is set. A page that the page table
+// does not map yet is read from its region's memory object, where that has it; else it is absent.
 
 import type { Kernel } from "../kernel/kernel.ts";
-import type { AddressSpace } from "../kernel/mem/types.ts";
+import type { AddressSpace, Vmo } from "../kernel/mem/types.ts";
 
 /** Physical address of a user virtual address, or undefined where no valid user leaf maps it. */
 export function translateUser(k: Kernel, space: AddressSpace, address: number): number | undefined {
@@ -27,12 +27,25 @@ export function translateUser(k: Kernel, space: AddressSpace, address: number): 
   return undefined;
 }
 
+/** Physical address of what a fault at the address would map, without that fault; undefined where the page is not in memory. */
+function findUnmapped(space: AddressSpace, address: number): number | undefined {
+  const region = space.regions.find(({ start, end }) => address >= start && address < end);
+  if (region === undefined || !region.protection.read) return undefined;
+  const index = region.vmoOffsetPages + Math.floor((address - region.start) / 4096);
+  const frame = findFrame(region.vmo, index);
+  return frame === undefined ? undefined : frame * 4096 + (address % 4096);
+}
+
+function findFrame({ pages, source }: Vmo, index: number): number | undefined {
+  return pages.get(index) ?? (source.kind === "vmo" ? findFrame(source.vmo, source.offsetPages + index) : undefined);
+}
+
 /** Up to `length` bytes from `address`; fewer where a page is absent; undefined when not even the first byte is there. */
 export function peekUser(k: Kernel, space: AddressSpace, address: number, length: number): Uint8Array | undefined {
   const bytes = new Uint8Array(length);
   let done = 0;
   while (done < length) {
-    const physical = translateUser(k, space, address + done);
+    const physical = translateUser(k, space, address + done) ?? findUnmapped(space, address + done);
     if (physical === undefined) break;
     const chunk = Math.min(length - done, 4096 - (physical % 4096));
     bytes.set(k.memory.read(physical, chunk), done);

@@ -1,21 +1,23 @@
 // `trace --traps`: every step of the path into the kernel and back, with cause, registers and instruction counts.
 //
-//   trap 3: hart 0, pid 2 (hello), 113 instructions since the last
-//     ecall        pc 0x…10134  cause 8 (environment call from U-mode)  mode U -> S
-//     uservec      registers to the trapframe at 0x87fe1000:
-//                    40 ra …   48 sp …   112 a0 …
-//                  satp 0x8000…  -> 0x8000…
-//     usertrap     …
-//     syscall      write …
-//     usertrapret  …
-//     userret      satp …
-//     sret         pc …  mode U  97 instructions in the kernel
+//   trap 3: hart 0, pid 2 (hello), 15 instructions in user mode
+//     ecall        pc 0x…10018  cause 8 (environment call from U-mode)  mode U -> S
+//     uservec      satp 0x8000100000080266 -> 0x8000000000080006
+//                  saved in the trapframe at 0x3fffffe000 (physical 0x008026b000), by offset:
+//                     40 ra …   48 sp …   112 a0 …
+//     usertrap     scause 8  sepc 0x…10018  stval 0  stvec …            38 instructions of uservec
+//     syscall      64 write(1, "hello"..., 21) = 21
+//     usertrapret  sepc 0x…1001c  sstatus …  sscratch …  stvec …
+//     userret      satp 0x8000000000080006 -> 0x8000100000080266, 31 registers from the trapframe, 34 instructions
+//     sret         pc 0x…1001c  mode S -> U  73 instructions in the kernel
 //
-// The machine says where it happens (its probes trap, satp, trapReturn), the kernel what it does (its probe trapStep).
+// The machine says where it happens (its probes trap, satp, trapReturn), the kernel what it does (its probes trapStep,
+// syscallEnter, syscallExit, pageFault). Lines keep within 120 columns, but for long arguments.
 
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Thread } from "../kernel/process/types.ts";
-import { formatAddress } from "./page-table-view.ts";
+import { formatAddress, regionAt, regionName } from "./page-table-view.ts";
+import { showCall, showOutcome } from "./strace/show.ts";
 
 export interface TrapTraceOptions {
   readonly write: (line: string) => void;
@@ -23,72 +25,128 @@ export interface TrapTraceOptions {
   readonly interrupts: boolean;
 }
 
-/** Trapframe fields in a row. */
-const COLUMNS = 4;
+/** Trapframe fields in a row: three take 117 columns. */
+const COLUMNS = 3;
+const INDENT = " ".repeat(15);
+
+/** One hart on its way through the kernel. */
+interface Passage {
+  /** Off while a trap that is not to be shown is under way. */
+  shown: boolean;
+  /** Instructions retired at the trap, and at the last step. */
+  trappedAt: number;
+  steppedAt: number;
+  /** When user mode was last entered. */
+  returnedAt: number;
+  satp: string;
+  /** usertrapret has been reached: a write of satp is userret's. */
+  leaving: boolean;
+}
 
 /** Attaches to machine and kernel probes. */
 export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
   let count = 0;
-  let lastRetired = 0;
-  let trappedAt = 0;
-  /** Off while a trap that is not to be shown is under way. */
-  let shown = false;
-  let satp = "";
-  let inUserReturn = false;
+  const passages = k.machine.harts.map(
+    (hart): Passage => ({ shown: false, trappedAt: 0, steppedAt: 0, returnedAt: hart.instructionsRetired, satp: readRegister(k, hart.id, "satp"), leaving: false }),
+  );
+  /** Threads that have been in user mode: the first entry is shown by itself. */
+  const entered = new WeakSet<Thread>();
 
-  const step = (name: string, text: string): void => {
-    if (shown) options.write(`  ${name.padEnd(12)} ${text}`.trimEnd());
+  const step = (hart: number, name: string, text: string): void => {
+    if (passages[hart]?.shown === true) options.write(`  ${name.padEnd(12)} ${text}`.trimEnd());
+  };
+  const stepOfThread = (thread: Thread, name: string, text: string): void => {
+    if (thread.state.kind === "running") step(thread.state.hart, name, text);
+    else if (k.state.scheduler.kernelHart >= 0) step(k.state.scheduler.kernelHart, name, text);
   };
 
   k.machine.probes.trap = (hart, trap): void => {
-    shown = !trap.interrupt || options.interrupts;
+    const passage = passages[hart.id];
+    if (passage === undefined) return;
+    passage.shown = !trap.interrupt || options.interrupts;
+    passage.trappedAt = hart.instructionsRetired;
+    passage.steppedAt = hart.instructionsRetired;
+    passage.leaving = false;
+    if (!passage.shown) return;
     count += 1;
-    trappedAt = hart.instructionsRetired;
-    inUserReturn = false;
-    if (!shown) return;
-    const thread = threadOn(k, hart.id);
-    const who = thread === undefined ? "idle" : `pid ${thread.process.pid} (${thread.process.name})`;
-    options.write(`trap ${count}: hart ${hart.id}, ${who}, ${trappedAt - lastRetired} instructions since the last, ${trappedAt} in all`);
+    const before = trap.from === 0 ? `, ${passage.trappedAt - passage.returnedAt} instructions in user mode` : "";
+    options.write(`trap ${count}: hart ${hart.id}, ${describeThread(threadOn(k, hart.id))}${before}, ${passage.trappedAt} in all`);
     const parts = [
       `pc ${formatAddress(trap.pc)}`,
       `cause ${trap.cause} (${k.arch.describeCause(trap.cause, trap.interrupt)})`,
       ...(trap.tval === 0 ? [] : [`tval ${formatAddress(trap.tval)}`]),
       `mode ${privilegeName(trap.from)} -> ${privilegeName(trap.to)}`,
     ];
-    step(trap.interrupt ? "interrupt" : trap.cause === 8 ? "ecall" : "exception", parts.join("  "));
+    step(hart.id, trap.interrupt ? "interrupt" : k.arch.describeCause(trap.cause, false).startsWith("environment call") ? "ecall" : "exception", parts.join("  "));
   };
 
-  k.machine.probes.satp = (_hart, hi, lo): void => {
+  k.machine.probes.satp = (hart, hi, lo): void => {
+    const passage = passages[hart.id];
+    if (passage === undefined) return;
     const value = `0x${(hi >>> 0).toString(16).padStart(8, "0")}${(lo >>> 0).toString(16).padStart(8, "0")}`;
-    step(inUserReturn ? "userret" : "uservec", `satp ${satp === "" ? "" : `${satp} -> `}${value}`);
-    satp = value;
+    // userret begins with this write: what usertrapret has prepared stands in the registers now.
+    if (passage.leaving) step(hart.id, "usertrapret", readRegisters(k, hart.id, ["sepc", "sstatus", "stvec"]));
+    step(hart.id, passage.leaving ? "userret" : "uservec", `satp ${passage.satp} -> ${value}`);
+    passage.satp = value;
   };
 
-  k.probes.trapStep = (hartId, name, detail): void => {
-    if (!shown) return;
-    if (name === "usertrap") showTrapframe(hartId);
-    step(name, Object.entries(detail).map(([key, value]) => `${key} ${typeof value === "number" ? showNumber(value) : value}`).join("  "));
-    if (name === "usertrapret") inUserReturn = true;
+  k.probes.trapStep = (hart, name): void => {
+    const passage = passages[hart];
+    if (passage === undefined) return;
+    const retired = k.machine.harts[hart]?.instructionsRetired ?? 0;
+    if (name === "usertrap" && passage.shown) {
+      showTrapframe(hart);
+      step(hart, name, `${readRegisters(k, hart, ["scause", "sepc", "stval", "stvec"])}`);
+      step(hart, "", `after ${retired - passage.trappedAt} instructions of uservec`);
+    } else if (name === "usertrapret") {
+      const thread = threadOn(k, hart);
+      if (thread !== undefined && !entered.has(thread)) {
+        entered.add(thread);
+        if (!passage.shown) {
+          passage.shown = true;
+          passage.trappedAt = retired;
+          options.write(`start: hart ${hart}, ${describeThread(thread)} enters user mode for the first time`);
+        }
+      }
+      passage.leaving = true;
+    } else {
+      step(hart, name, name === "idle" ? "nothing to run: wfi" : "");
+    }
+    passage.steppedAt = retired;
+  };
+
+  k.probes.syscallEnter = (thread, number, row, args): void => stepOfThread(thread, "syscall", `${number} ${showCall(k, thread, row, number, args)}`);
+  k.probes.syscallBlocked = (thread): void => stepOfThread(thread, "", "blocks: the thread sleeps, its pc stays on the instruction");
+  k.probes.syscallExit = (thread, _number, row, _args, result): void =>
+    stepOfThread(thread, "", `${row?.name ?? "call"} = ${showOutcome(row, result)}`);
+  k.probes.pageFault = (thread, address, access, outcome): void => {
+    const region = regionAt(thread.process.space, address);
+    const place = region === undefined ? "no region" : `${regionName(region)} ${formatAddress(region.start, 10)}-${formatAddress(region.end, 10)}`;
+    stepOfThread(thread, "page fault", `${access} of ${formatAddress(address, 10)} in ${place}: ${outcome}`);
   };
 
   k.machine.probes.trapReturn = (hart, from): void => {
-    const spent = hart.instructionsRetired - trappedAt;
-    if (inUserReturn) step("userret", "31 registers from the trapframe");
-    step(from === 3 ? "mret" : "sret", `pc ${formatAddress(hart.pc)}  mode ${privilegeName(hart.privilege)}  ${spent} instructions in the kernel`);
-    lastRetired = hart.instructionsRetired;
-    inUserReturn = false;
+    const passage = passages[hart.id];
+    if (passage === undefined) return;
+    const retired = hart.instructionsRetired;
+    if (passage.leaving) step(hart.id, "", `31 registers from the trapframe, ${retired - passage.steppedAt} instructions with sret`);
+    const spent = `${retired - passage.trappedAt} instructions in the kernel`;
+    step(hart.id, from === 3 ? "mret" : "sret", `pc ${formatAddress(hart.pc)}  mode ${privilegeName(from)} -> ${privilegeName(hart.privilege)}  ${spent}`);
+    passage.returnedAt = retired;
+    passage.leaving = false;
+    passage.shown = false;
   };
 
   function showTrapframe(hartId: number): void {
     const thread = threadOn(k, hartId);
     if (thread === undefined) return;
-    step("uservec", `saved in the trapframe at ${formatAddress(thread.trapframeAddress, 10)} (physical ${formatAddress(thread.trapframe, 10)}), by offset:`);
+    step(hartId, "", `saved in the trapframe at ${formatAddress(thread.trapframeAddress, 10)} (physical ${formatAddress(thread.trapframe, 10)}), by offset:`);
     const cells = k.arch.trapframeFields.map(({ name, offset }) => {
       const lo = k.memory.read32(thread.trapframe + offset) >>> 0;
       const hi = k.memory.read32(thread.trapframe + offset + 4) >>> 0;
       return `${String(offset).padStart(4)} ${name.padEnd(13)} ${hi.toString(16).padStart(8, "0")}${lo.toString(16).padStart(8, "0")}`;
     });
-    for (let row = 0; row < cells.length; row += COLUMNS) options.write(`               ${cells.slice(row, row + COLUMNS).join("  ")}`);
+    for (let row = 0; row < cells.length; row += COLUMNS) options.write(`${INDENT.slice(8)}${cells.slice(row, row + COLUMNS).join(" ")}`);
   }
 }
 
@@ -97,10 +155,22 @@ function threadOn(k: Kernel, hartId: number): Thread | undefined {
   return tid === undefined ? undefined : k.state.threads.get(tid);
 }
 
-function privilegeName(privilege: number): string {
-  return privilege === 0 ? "U" : privilege === 1 ? "S" : "M";
+function describeThread(thread: Thread | undefined): string {
+  return thread === undefined ? "idle" : `pid ${thread.process.pid} (${thread.process.name})`;
 }
 
-function showNumber(value: number): string {
-  return Math.abs(value) < 65536 ? String(value) : formatAddress(value);
+function readRegister(k: Kernel, hart: number, name: string): string {
+  return `0x${k.arch.hartRegisters(k, hart).find((register) => register.name === name)?.value ?? ""}`;
+}
+
+/** "scause 0x8  sepc 0x10018": registers of a hart as they are now, without leading zeros. */
+function readRegisters(k: Kernel, hart: number, names: readonly string[]): string {
+  const registers = k.arch.hartRegisters(k, hart);
+  return names
+    .map((name) => `${name} 0x${(registers.find((register) => register.name === name)?.value ?? "").replace(/^0+(?=.)/, "")}`)
+    .join("  ");
+}
+
+function privilegeName(privilege: number): string {
+  return privilege === 0 ? "U" : privilege === 1 ? "S" : "M";
 }

@@ -15,7 +15,7 @@ export interface KernelProbes {
   /** The call is complete. `result` is what the handler returned, never "BLOCKED". */
   syscallExit?: (thread: Thread, number: number, row: SyscallRow | undefined, args: Int32Array, result: SyscallResult) => void;
   syscallBlocked?: (thread: Thread, number: number) => void;
-  /** One step of the trap path, in order: uservec, usertrap, syscall | fault | interrupt, usertrapret, userret. */
+  /** One step of the trap path: usertrap, usertrapret, or idle; kerneltrap; start, started, main. What is done between has its own probes. */
   trapStep?: (hart: number, step: string, detail: Readonly<Record<string, number | string>>) => void;
   pageFault?: (thread: Thread, address: VirtAddr, access: FaultAccess, outcome: string) => void;
   /** A page-table entry of `space` was written; words are (hi, lo). Level counts from 0 = leaf tables. */

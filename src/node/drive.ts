@@ -85,8 +85,9 @@ export function createDriver(system: System, options: DriveOptions): Driver {
         break;
       }
       adapt(performance.now() - began);
-      const full = options.drain?.();
-      if (full !== undefined) await full;
+      for (let full = options.drain?.(); full !== undefined && active; full = options.drain?.()) {
+        await Promise.race([full, waitForHost(undefined)]);
+      }
       if (state.kind === "running") {
         await nextTurn();
         continue;

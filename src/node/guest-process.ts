@@ -20,15 +20,26 @@ export interface SpawnOptions {
   readonly stderr?: "pipe" | ((bytes: Uint8Array) => void);
 }
 
+export interface GuestInput {
+  /** Adds input; false when much of it waits to be read: await `drained` before writing more. Nothing is lost either way. */
+  write(bytes: Uint8Array | string): boolean;
+  /** Resolves when the program has read most of what was written, or has ended. */
+  drained(): Promise<void>;
+  /** End of file follows what was written. */
+  end(): void;
+}
+
 export interface GuestProcess {
   readonly pid: number;
   /** Input of a program spawned with `stdin: "pipe"`; ignored otherwise. */
-  readonly stdin: { write(bytes: Uint8Array | string): void; end(): void };
-  /** Chunks as the program writes them; ends when the program has ended. */
+  readonly stdin: GuestInput;
+  /** Chunks as the program writes them; ends when the program has ended. Leaving the loop early is `closeOutput`. */
   readonly stdout: ChunkStream;
   readonly stderr: ChunkStream;
   /** How it ended. Rejects with a VitrineError when the whole system stops first (a kernel panic, `close`). */
   readonly status: Promise<ExitStatus>;
+  /** Says that nobody reads this output any more: the program's writes fail with EPIPE from now on, and send SIGPIPE. */
+  closeOutput(stream: "stdout" | "stderr"): void;
   /** Sends a signal by number. Does nothing once the process has ended. */
   kill(signal: number): void;
 }

@@ -6,7 +6,7 @@
 //   await program.status;                            // { kind: "exited", code: 0 }
 
 export { boot, VitrineError, type BootOptions, type MountOption, type RootOption, type Vitrine } from "./vitrine.ts";
-export type { ExitStatus, GuestProcess, SpawnOptions } from "./guest-process.ts";
+export type { ExitStatus, GuestInput, GuestProcess, SpawnOptions } from "./guest-process.ts";
 export type { ChunkStream } from "./channels.ts";
 export type { KernelProbes } from "../kernel/probes.ts";
 export type { MachineProbes } from "../machine/machine.ts";

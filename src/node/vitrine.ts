@@ -9,8 +9,8 @@ import type { HostChannel, HostDirectory } from "../kernel/host.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { KernelProbes } from "../kernel/probes.ts";
 import type { Machine, MachineProbes } from "../machine/machine.ts";
-import { bootSystem, type RunState, type System } from "../system/boot.ts";
-import { createChunkStream, createQueueChannel, type QueueChannel } from "./channels.ts";
+import { BootError, bootSystem, type BootOptions as SystemOptions, type RunState, type System } from "../system/boot.ts";
+import { createChunkStream, createQueueChannel, QUEUE_LIMIT, type FillableStream, type QueueChannel } from "./channels.ts";
 import { createDriver, isSliceOver, type Pace, type SliceClock } from "./drive.ts";
 import { VitrineError } from "./error.ts";
 import { mountFromHost, toByteString, type MountOption } from "./guest-mounts.ts";
@@ -92,7 +92,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   const milliseconds = (options.date ?? DEFAULT_DATE).getTime();
   const seconds = Math.floor(milliseconds / 1000);
   const clock: SliceClock = { endsAtMs: Infinity };
-  const system = bootSystem({
+  const system = start({
     isSliceOver: () => isSliceOver(clock),
     arch: options.arch ?? "riscv64",
     memoryBytes: options.memory ?? DEFAULT_MEMORY,
@@ -118,6 +118,15 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   return createVitrine(system, options, { channels, directories, consoleChannel }, clock);
 }
 
+/** Boots; what cannot be booted is the caller's to know in one line. */
+function start(options: SystemOptions): System {
+  try {
+    return bootSystem(options);
+  } catch (error) {
+    throw error instanceof BootError ? new VitrineError(error.message) : error;
+  }
+}
+
 interface HostSide {
   readonly channels: Map<string, HostChannel>;
   readonly directories: Map<string, HostDirectory>;
@@ -125,7 +134,16 @@ interface HostSide {
 }
 
 function createVitrine(system: System, options: BootOptions, host: HostSide, clock: SliceClock): Vitrine {
-  const driver = createDriver(system, { pace: options.pace ?? "virtual", clock, ...(options.drain === undefined ? {} : { drain: options.drain }) });
+  const unread = new Set<FillableStream>();
+  /** The machine stands still while somebody outside is slow. */
+  function drain(): Promise<void> | undefined {
+    for (const stream of unread) {
+      const full = stream.room();
+      if (full !== undefined) return full;
+    }
+    return options.drain?.();
+  }
+  const driver = createDriver(system, { pace: options.pace ?? "virtual", clock, drain });
   /** Whoever waits for a process: told once, by the exit probe or by the end of the system. */
   const waiting = new Map<number, { resolve: (status: ExitStatus) => void; reject: (error: Error) => void }>();
   system.onProcessExit((pid, status) => {
@@ -166,35 +184,51 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     stopped: driver.stopped,
     spawn(argv, spawnOptions = {}): GuestProcess {
       const id = (spawned += 1);
-      const stdout = createChunkStream();
-      const stderr = createChunkStream();
+      const closeOutput = (stream: "stdout" | "stderr"): void => outputs[stream].close();
+      const stdout = createChunkStream(() => closeOutput("stdout"));
+      const stderr = createChunkStream(() => closeOutput("stderr"));
       const toStdout = typeof spawnOptions.stdout === "function" ? spawnOptions.stdout : (bytes: Uint8Array): void => stdout.push(bytes);
       const toStderr = typeof spawnOptions.stderr === "function" ? spawnOptions.stderr : (bytes: Uint8Array): void => stderr.push(bytes);
       const input = createQueueChannel(() => undefined);
       const names = [`stdin.${id}`, `stdout.${id}`, `stderr.${id}`] as const;
-      host.channels.set(names[0], input);
-      host.channels.set(names[1], createQueueChannel(toStdout));
-      host.channels.set(names[2], createQueueChannel(toStderr));
+      const outputs = { stdout: createQueueChannel(toStdout), stderr: createQueueChannel(toStderr) };
       const given = spawnOptions.stdin ?? "none";
       if (given instanceof Uint8Array) input.push(given);
       else if (given !== "pipe" && given !== "none") input.push(Buffer.from(given));
       if (given !== "pipe") input.end();
-      const pid = spawnProgram(system, findProgram(system.kernel, argv, spawnOptions), argv, spawnOptions, names);
+      const path = findProgram(system.kernel, argv, spawnOptions);
+      host.channels.set(names[0], input).set(names[1], outputs.stdout).set(names[2], outputs.stderr);
+      const forget = (): void => {
+        for (const name of names) host.channels.delete(name);
+      };
+      let pid: number;
+      try {
+        pid = spawnProgram(system, path, argv, spawnOptions, names);
+      } catch (error) {
+        forget();
+        throw error;
+      }
+      unread.add(stdout).add(stderr);
       const status = watch(pid);
       const finish = (): void => {
+        input.close();
         stdout.end();
         stderr.end();
-        for (const name of names) host.channels.delete(name);
+        unread.delete(stdout);
+        unread.delete(stderr);
+        forget();
       };
       status.then(finish, finish);
       driver.notify();
       return {
         pid,
         stdin: {
-          write(bytes): void {
+          write(bytes): boolean {
             input.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
             deliver(names[0]);
+            return input.queuedBytes < QUEUE_LIMIT;
           },
+          drained: () => input.drained(),
           end(): void {
             input.end();
             deliver(names[0]);
@@ -203,6 +237,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
         stdout,
         stderr,
         status,
+        closeOutput,
         kill: (signal) => kill(pid, signal),
       };
     },
@@ -211,7 +246,15 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
       driver.notify();
       const nothing = createChunkStream();
       nothing.end();
-      return { pid, stdin: { write: () => undefined, end: () => undefined }, stdout: nothing, stderr: nothing, status: watch(pid), kill: (signal) => kill(pid, signal) };
+      return {
+        pid,
+        stdin: { write: () => true, drained: () => Promise.resolve(), end: () => undefined },
+        stdout: nothing,
+        stderr: nothing,
+        status: watch(pid),
+        closeOutput: () => undefined,
+        kill: (signal) => kill(pid, signal),
+      };
     },
     console: {
       write(bytes): void {
@@ -227,7 +270,11 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     control: {
       powerOff: () => system.powerOff(),
       panic: (message) => system.panic(message),
-      fault: () => system.kernel.arch.provokeFault(system.kernel, 0),
+      fault: () => {
+        system.kernel.arch.provokeFault(system.kernel, 0);
+        system.wakeHarts();
+        driver.notify();
+      },
     },
     pause: () => driver.pause(),
     resume: () => driver.start(),

@@ -4,16 +4,18 @@
 // "buffer:out:result" (as many as the call returned). What goes in is shown from memory as it is when the call is entered, what
 // comes out as it is when the call is complete.
 
-import { errnoName } from "../../abi/linux/errno.ts";
+import { ERRNO, errnoName } from "../../abi/linux/errno.ts";
+import { MREMAP_FIXED } from "../../abi/linux/memory.ts";
+import { F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_CREAT, O_DIRECTORY, O_TMPFILE } from "../../abi/linux/open-flags.ts";
 import { decodeSigaction, sigactionSize, decodeSiginfo } from "../../abi/linux/process-layouts.ts";
 import { SIGINFO_SIZE, signalName } from "../../abi/linux/signals.ts";
 import { S_IFMT } from "../../abi/linux/stat.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Thread } from "../../kernel/process/types.ts";
-import type { ArgumentSpec, SyscallRow } from "../../kernel/syscall/row.ts";
+import type { ArgumentSpec, SyscallResult, SyscallRow } from "../../kernel/syscall/row.ts";
 import { readI32, readI64, readU16, readU32, readU64 } from "../../lib/bytes.ts";
 import { peekString, peekUser } from "../peek.ts";
-import { NAME_TABLES, showNamed } from "./names.ts";
+import { NAME_TABLES, showNamed, type NameTable } from "./names.ts";
 
 /** What a formatter may look at. */
 export interface ShowContext {
@@ -43,7 +45,7 @@ export function showArgument(context: ShowContext, index: number): string {
   const lo = context.args[index * 2] ?? 0;
   const hi = context.args[index * 2 + 1] ?? 0;
   const address = hi * 2 ** 32 + (lo >>> 0);
-  const table = spec.show === undefined ? undefined : NAME_TABLES[spec.show];
+  const table = tableOf(context, spec);
   if (table !== undefined) return showNamed(table, lo);
   switch (spec.type) {
     case "fd":
@@ -73,6 +75,35 @@ export function showArgument(context: ShowContext, index: number): string {
   }
 }
 
+/** The names of an argument's values: its row says, or for fcntl the command in another argument. */
+function tableOf(context: ShowContext, spec: ArgumentSpec): NameTable | undefined {
+  if (context.row.name === "fcntl" && spec.name === "arg") return NAME_TABLES[FCNTL_ARGUMENTS[context.args[2] ?? 0] ?? ""];
+  return spec.show === undefined ? undefined : NAME_TABLES[spec.show];
+}
+
+const FCNTL_ARGUMENTS: Readonly<Record<number, string>> = { [F_SETFD]: "descriptor-flags", [F_SETFL]: "open" };
+
+/** How many arguments are shown: what a call does not look at in this case is left out, as strace does. */
+export function shownArguments(row: SyscallRow, args: Int32Array): number {
+  const second = args[4] ?? 0;
+  switch (row.name) {
+    case "openat":
+      return (second & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) === 0 ? 3 : 4;
+    case "fcntl":
+      return [F_GETFD, F_GETFL].includes(args[2] ?? 0) ? 2 : 3;
+    case "mremap":
+      return ((args[6] ?? 0) & MREMAP_FIXED) === 0 ? 4 : 5;
+    default:
+      return row.args.length;
+  }
+}
+
+/** Whether the tracer knows what a row's `show` says: a table of names, or a format for what a pointer leads to. */
+export function isKnownShow(spec: ArgumentSpec): boolean {
+  if (spec.show === undefined) return true;
+  return spec.type === "pointer" ? POINTERS[spec.show.split(":")[0] ?? ""] !== undefined : NAME_TABLES[spec.show] !== undefined;
+}
+
 function showPointer(context: ShowContext, spec: ArgumentSpec, address: number, hi: number, lo: number): string {
   if (hi === 0 && lo === 0) return "NULL";
   const raw = `0x${((hi >>> 0) * 2 ** 32 + (lo >>> 0)).toString(16)}`;
@@ -81,6 +112,30 @@ function showPointer(context: ShowContext, spec: ArgumentSpec, address: number, 
   const show = POINTERS[type];
   if (show === undefined) return raw;
   return show(context, address, where) ?? raw;
+}
+
+/** A whole call as it is when it is entered: "write(1, \"hello\", 5)"; what comes out of it is shown by its address. */
+export function showCall(k: Kernel, thread: Thread, row: SyscallRow | undefined, number: number, args: Int32Array): string {
+  if (row === undefined) return `${callName(k, number)}(${showRawArguments(args)})`;
+  const context: ShowContext = { k, thread, row, args, result: undefined };
+  return `${row.name}(${Array.from({ length: shownArguments(row, args) }, (_, index) => showArgument(context, index)).join(", ")})`;
+}
+
+/** Name of a call by its number, whether the kernel has it or not. */
+export function callName(k: Kernel, number: number): string {
+  for (const [name, other] of k.arch.callNumbers) if (other === number) return name;
+  return `syscall_0x${number.toString(16)}`;
+}
+
+/** All six arguments of a call that has no row. */
+export function showRawArguments(args: Int32Array): string {
+  return Array.from({ length: 6 }, (_, index) => hex(((args[index * 2 + 1] ?? 0) >>> 0) * 2 ** 32 + ((args[index * 2] ?? 0) >>> 0))).join(", ");
+}
+
+/** What stands behind "= " when a call is complete. */
+export function showOutcome(row: SyscallRow | undefined, result: SyscallResult): string {
+  if (result === "NO_RETURN") return "0";
+  return typeof result === "number" ? showResult(row, result) : showError(ERRNO[result as keyof typeof ERRNO] ?? 0);
 }
 
 type PointerFormat = (context: ShowContext, address: number, where: string | undefined) => string | undefined;
@@ -141,12 +196,12 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
     return `0x${address.toString(16)} /* ${count} vars */`;
   },
   int: structure(4, (bytes) => `[${readI32(bytes, 0)}]`),
-  fds: structure(8, (bytes) => `[${readI32(bytes, 0)}, ${readI32(bytes, 4)}]`),
+  "fd-pair": structure(8, (bytes) => `[${readI32(bytes, 0)}, ${readI32(bytes, 4)}]`),
   long: structure(8, (bytes) => `[${readI64(bytes, 0)}]`),
   offset: structure(8, (bytes) => `[${readI64(bytes, 0)}]`),
-  wstatus: structure(4, (bytes) => `[${showWaitStatus(readI32(bytes, 0))}]`),
+  waitstatus: structure(4, (bytes) => `[${showWaitStatus(readI32(bytes, 0))}]`),
   timespec: structure(16, (bytes) => showTimespec(bytes, 0)),
-  timespecs: structure(32, (bytes) => `[${showTimespec(bytes, 0)}, ${showTimespec(bytes, 16)}]`),
+  "timespec-pair": structure(32, (bytes) => `[${showTimespec(bytes, 0)}, ${showTimespec(bytes, 16)}]`),
   timeval: structure(16, (bytes) => showTimeval(bytes, 0)),
   itimerval: structure(32, (bytes) => `{it_interval=${showTimeval(bytes, 0)}, it_value=${showTimeval(bytes, 16)}}`),
   itimerspec: structure(32, (bytes) => `{it_interval=${showTimespec(bytes, 0)}, it_value=${showTimespec(bytes, 16)}}`),
@@ -157,9 +212,7 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
     if (bytes === undefined || bytes.length < size) return undefined;
     const action = decodeSigaction(context.k.arch.name, bytes);
     const handler = action.handler === 0 ? "SIG_DFL" : action.handler === 1 ? "SIG_IGN" : hex(action.handler);
-    const table = NAME_TABLES["sigaction"];
-    const flags = table === undefined ? hex(action.flags) : showNamed(table, action.flags);
-    return `{sa_handler=${handler}, sa_mask=${showSignalSet(action.maskLo, action.maskHi)}, sa_flags=${flags}}`;
+    return `{sa_handler=${handler}, sa_mask=${showSignalSet(action.maskLo, action.maskHi)}, sa_flags=${named("sigaction", action.flags)}}`;
   },
   siginfo: structure(SIGINFO_SIZE, (bytes) => {
     const info = decodeSiginfo(bytes);
@@ -177,19 +230,26 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
     return `{stx_mask=${hex(readU32(bytes, 0))}, stx_mode=${showFileMode(mode)}, stx_size=${readU64(bytes, 40)}, ...}`;
   }),
   statfs: structure(120, (bytes) => `{f_type=${hex(readU64(bytes, 0))}, f_bsize=${readU64(bytes, 8)}, f_blocks=${readU64(bytes, 16)}, ...}`),
+  tms: structure(32, (bytes) => {
+    const field = (index: number): number => readI64(bytes, index * 8);
+    return `{tms_utime=${field(0)}, tms_stime=${field(1)}, tms_cutime=${field(2)}, tms_cstime=${field(3)}}`;
+  }),
+  stack_t: structure(24, (bytes) => {
+    const pointer = readU64(bytes, 0);
+    return `{ss_sp=${pointer === 0 ? "NULL" : hex(pointer)}, ss_flags=${named("stack-flags", readI32(bytes, 8))}, ss_size=${readU64(bytes, 16)}}`;
+  }),
   rlimit: structure(16, (bytes) => `{rlim_cur=${showLimit(bytes, 0)}, rlim_max=${showLimit(bytes, 8)}}`),
   rusage: structure(144, (bytes) => `{ru_utime=${showTimeval(bytes, 0)}, ru_stime=${showTimeval(bytes, 16)}, ...}`),
   utsname: structure(390, (bytes) => `{sysname=${field(bytes, 0)}, nodename=${field(bytes, 65)}, ...}`),
   sysinfo: structure(112, (bytes) => `{uptime=${readU64(bytes, 0)}, totalram=${readU64(bytes, 32)}, freeram=${readU64(bytes, 40)}, ...}`),
   winsize: structure(8, (bytes) => `{ws_row=${readU16(bytes, 0)}, ws_col=${readU16(bytes, 2)}, ...}`),
-  pollfds: (context, address, where) => {
+  pollfd: (context, address, where) => {
     const count = countOf(context, where);
     if (count === undefined) return undefined;
     const shown = Math.min(count, ARRAY_LIMIT);
     const bytes = peekUser(context.k, context.thread.process.space, address, shown * 8);
     if (bytes === undefined || bytes.length < shown * 8) return undefined;
-    const table = NAME_TABLES["poll"];
-    const events = (value: number): string => (table === undefined ? hex(value) : showNamed(table, value));
+    const events = (value: number): string => named("poll", value);
     const items = Array.from({ length: shown }, (_, index) => {
       const revents = readU16(bytes, index * 8 + 6);
       const outcome = context.result === undefined || revents === 0 ? "" : `, revents=${events(revents)}`;
@@ -240,21 +300,25 @@ export function quote(bytes: Uint8Array): string {
 const ESCAPES: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\" };
 
 /** The result column: a number, an address, or "-1 ENAME (what it means)". */
-export function showResult(row: SyscallRow | undefined, value: number): string {
+function showResult(row: SyscallRow | undefined, value: number): string {
   switch (row?.result) {
     case "pointer":
       return `0x${value.toString(16)}`;
     case "mode":
       return showMode(value);
-    case "none":
-      return "?";
     default:
       return String(value);
   }
 }
 
+/** A value by the names of one table. */
+function named(table: string, value: number): string {
+  const names = NAME_TABLES[table];
+  return names === undefined ? hex(value) : showNamed(names, value);
+}
+
 function showMode(mode: number): string {
-  return `0${mode.toString(8)}`;
+  return `0${mode.toString(8).padStart(2, "0")}`;
 }
 
 function showFileMode(mode: number): string {
@@ -318,7 +382,8 @@ function hex(value: number): string {
 }
 
 /** The words strace prints behind an error's name. */
-export function showError(number: number): string {
+function showError(number: number): string {
+  if (number === ERRNO.ERESTART) return "? ERESTARTSYS (To be restarted if SA_RESTART is set)";
   const name = errnoName(number);
   return name === undefined ? `-1 (errno ${number})` : `-1 ${name} (${ERROR_WORDS[name] ?? name})`;
 }

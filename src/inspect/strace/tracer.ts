@@ -8,12 +8,12 @@
 //
 // A call whose line is interrupted by another thread's is shown in two parts.
 
-import { ERRNO } from "../../abi/linux/errno.ts";
 import { signalName } from "../../abi/linux/signals.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Process, SignalInfo, Thread } from "../../kernel/process/types.ts";
 import type { SyscallResult, SyscallRow } from "../../kernel/syscall/row.ts";
-import { isShownAtExit, showArgument, showError, showResult, type ShowContext } from "./show.ts";
+import { peekUser } from "../peek.ts";
+import { callName, isShownAtExit, quote, showArgument, shownArguments, showOutcome, showRawArguments, type ShowContext } from "./show.ts";
 
 export interface TraceOptions {
   /** Names of calls to show; undefined shows all. See parseCallSet. */
@@ -23,13 +23,13 @@ export interface TraceOptions {
   /** Count only; nothing is printed until `summary`. */
   readonly countOnly: boolean;
   readonly write: (line: string) => void;
-  /** Name of a call that has no row, by its number. */
-  readonly callName: (number: number) => string | undefined;
 }
 
 export interface Tracer {
-  /** The table of `-c`: calls, errors and guest instructions between entry and exit, most calls first. */
+  /** The table of `-c`: calls, errors and virtual time slept, most calls first. */
   summary(): string;
+  /** The same as data, most calls first. */
+  counts(): CallSummary[];
   /** Ends a line that is still open. Call it when the run is over. */
   finish(): void;
 }
@@ -63,6 +63,9 @@ export function parseCallSet(text: string, allNames: readonly string[]): { calls
   return { calls: negated ? new Set(allNames.filter((name) => !chosen.has(name))) : chosen };
 }
 
+/** Calls whose line is complete when they are entered. */
+const NEVER_RETURNS: ReadonlySet<string> = new Set(["exit", "exit_group"]);
+
 /** Column where "= result" begins, as in strace. */
 const RESULT_COLUMN = 39;
 
@@ -75,10 +78,16 @@ interface PendingCall {
   startedNs: number;
 }
 
+/** A line of the table of `-c`. */
+export interface CallSummary extends CallCount {
+  readonly name: string;
+}
+
 interface CallCount {
   calls: number;
   errors: number;
-  instructions: number;
+  /** Virtual time from entry to exit: what the call slept, since the kernel itself takes none. */
+  waitedNs: number;
 }
 
 /** Attaches to the kernel's probes and writes a line a call. */
@@ -115,23 +124,22 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
 
   k.probes.syscallEnter = (thread: Thread, number: number, row: SyscallRow | undefined, args: Int32Array): void => {
     if (!isFollowed(thread.process)) return;
-    const name = row?.name ?? options.callName(number) ?? `syscall_0x${number.toString(16)}`;
+    const name = row?.name ?? callName(k, number);
     const call: PendingCall = { name, row, args: args.slice(), shown: 0, startedNs: k.machine.timeNs };
     pending.set(thread.tid, call);
     if (!isShown(name)) return;
-    const count = row?.args.length ?? 0;
+    const count = row === undefined ? 0 : shownArguments(row, call.args);
     if (row !== undefined) {
       const firstAtExit = row.args.findIndex(isShownAtExit);
-      call.shown = firstAtExit < 0 ? count : firstAtExit;
+      call.shown = firstAtExit < 0 ? count : Math.min(count, firstAtExit);
     }
     closeOpenLine();
     const text =
       row === undefined
-        ? rawArguments(args)
+        ? showRawArguments(args)
         : listArguments({ k, thread, row, args: call.args, result: undefined }, 0, call.shown) + (call.shown < count && call.shown > 0 ? ", " : "");
     open = { tid: thread.tid, text: `${prefix(thread.tid)}${name}(${text}` };
-    // A call that does not return, and an exec that replaces what the arguments point to, show all they have now.
-    if (row?.result === "none") {
+    if (row !== undefined && NEVER_RETURNS.has(row.name)) {
       options.write(`${pad(`${open.text})`)} = ?`);
       open = undefined;
       pending.delete(thread.tid);
@@ -153,12 +161,21 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
       text = `${prefix(thread.tid)}<... ${call.name} resumed>`;
     }
     open = undefined;
-    if (row !== undefined && call.shown < row.args.length) {
+    const count = row === undefined ? 0 : shownArguments(row, call.args);
+    if (row !== undefined && call.shown < count) {
       const value = typeof result === "number" ? result : undefined;
-      text += listArguments({ k, thread, row, args: call.args, result: value }, call.shown, row.args.length);
+      text += listArguments({ k, thread, row, args: call.args, result: value }, call.shown, count);
     }
-    const outcome = result === "NO_RETURN" ? "0" : typeof result === "number" ? showResult(row, result) : showError(ERRNO[result as keyof typeof ERRNO] ?? 0);
-    options.write(`${pad(`${text})`)} = ${outcome}`);
+    options.write(`${pad(`${text})`)} = ${showOutcome(row, result)}`);
+  };
+
+  // The program that the host starts has no execve of its own: its line is made up, as strace begins with one.
+  k.probes.exec = (thread: Thread, path: string, argv: readonly string[]): void => {
+    if (pending.has(thread.tid) || !isFollowed(thread.process)) return;
+    account("execve", 0, false);
+    if (!isShown("execve")) return;
+    const words = argv.map((word) => quote(encodeLatin1(word))).join(", ");
+    writeLine(thread.tid, `${pad(`execve(${quote(encodeLatin1(path))}, [${words}], [/* ${countVariables(k, thread.process)} vars */])`)} = 0`);
   };
 
   k.probes.signalDeliver = (thread: Thread, info: SignalInfo): void => {
@@ -177,27 +194,33 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
     );
   };
 
-  function account(name: string, instructions: number, failed: boolean): void {
+  function account(name: string, waitedNs: number, failed: boolean): void {
     if (options.calls !== undefined && !options.calls.has(name)) return;
-    const count = counts.get(name) ?? { calls: 0, errors: 0, instructions: 0 };
+    const count = counts.get(name) ?? { calls: 0, errors: 0, waitedNs: 0 };
     count.calls += 1;
     count.errors += failed ? 1 : 0;
-    count.instructions += instructions;
+    count.waitedNs += waitedNs;
     counts.set(name, count);
   }
 
-  return { summary: () => formatSummary(counts), finish: closeOpenLine };
+  return {
+    summary: () => formatSummary(listCounts(counts)),
+    counts: () => listCounts(counts),
+    finish: closeOpenLine,
+  };
+}
+
+function encodeLatin1(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
+}
+
+function countVariables(k: Kernel, { space, environmentRange }: Process): number {
+  const bytes = peekUser(k, space, environmentRange.start, environmentRange.end - environmentRange.start);
+  return bytes?.filter((byte) => byte === 0).length ?? 0;
 }
 
 function pad(text: string): string {
   return text.padEnd(RESULT_COLUMN);
-}
-
-function rawArguments(args: Int32Array): string {
-  return Array.from({ length: 6 }, (_, index) => {
-    const value = ((args[index * 2 + 1] ?? 0) >>> 0) * 2 ** 32 + ((args[index * 2] ?? 0) >>> 0);
-    return `0x${value.toString(16)}`;
-  }).join(", ");
 }
 
 function showSignalInfo(info: SignalInfo): string {
@@ -222,19 +245,22 @@ function signalCode(info: SignalInfo): string {
   return general[info.code] ?? FAULT_CODES[signalName(info.signal)]?.[info.code - 1] ?? String(info.code);
 }
 
-function formatSummary(counts: ReadonlyMap<string, CallCount>): string {
-  const rows = [...counts].sort((a, b) => b[1].calls - a[1].calls || (a[0] < b[0] ? -1 : 1));
-  const total: CallCount = { calls: 0, errors: 0, instructions: 0 };
+function listCounts(counts: ReadonlyMap<string, CallCount>): CallSummary[] {
+  return [...counts].map(([name, count]) => ({ name, ...count })).sort((a, b) => b.calls - a.calls || (a.name < b.name ? -1 : 1));
+}
+
+function formatSummary(rows: readonly CallSummary[]): string {
+  const total: CallCount = { calls: 0, errors: 0, waitedNs: 0 };
   const line = (name: string, count: CallCount): string =>
-    `${String(count.calls).padStart(9)} ${(count.errors === 0 ? "" : String(count.errors)).padStart(9)} ${String(count.instructions).padStart(13)} ${name}`;
-  const lines = [`${"calls".padStart(9)} ${"errors".padStart(9)} ${"instructions".padStart(13)} syscall`];
+    `${String(count.calls).padStart(9)} ${(count.errors === 0 ? "" : String(count.errors)).padStart(9)} ${String(count.waitedNs).padStart(13)} ${name}`;
+  const lines = [`${"calls".padStart(9)} ${"errors".padStart(9)} ${"waited ns".padStart(13)} syscall`];
   const rule = `${"-".repeat(9)} ${"-".repeat(9)} ${"-".repeat(13)} ${"-".repeat(16)}`;
   lines.push(rule);
-  for (const [name, count] of rows) {
-    lines.push(line(name, count));
+  for (const count of rows) {
+    lines.push(line(count.name, count));
     total.calls += count.calls;
     total.errors += count.errors;
-    total.instructions += count.instructions;
+    total.waitedNs += count.waitedNs;
   }
   lines.push(rule, line("total", total));
   return lines.join("\n");

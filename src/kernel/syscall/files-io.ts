@@ -27,7 +27,8 @@ import { failed } from "../fs/inode.ts";
 import type { OpenFile, OpenFileKind } from "../fs/types.ts";
 import { checkUserRange, copyFromUser, copyFromUserInto, copyToUser } from "../mem/user-memory.ts";
 import { hasDeliverableSignal, kernelSignal, sendThreadSignal } from "../process/signals.ts";
-import { BLOCKED, cancelWait, type Blocked } from "../wait.ts";
+import { now } from "../kernel.ts";
+import { block, BLOCKED, cancelWait, type Blocked } from "../wait.ts";
 import { defineCall, type Call, type SyscallRow } from "./row.ts";
 
 /** A piece of user memory. */
@@ -38,6 +39,8 @@ export interface UserBuffer {
 
 /** Bytes that go through the kernel at a time. */
 const CHUNK = 1 << 20;
+/** Bytes after which a longer transfer lets others run: one call may ask for 2 GiB. */
+const BURST = 16 * CHUNK;
 
 /** Room for a read that finds nothing sure: at least an eventfd's 8 bytes and the most that VMIN asks for. */
 const SMALL_READ = 256;
@@ -68,8 +71,10 @@ export function readToUser(
   const total = Math.min(totalLength(buffers), MAX_RW_COUNT);
   if (total === 0 && file.kind !== "eventfd") return 0;
   const operations = fileOperations[file.kind];
-  let done = 0;
+  const before = call.thread.restart?.done ?? 0;
+  let done = before;
   do {
+    if (done - before >= BURST) return pauseTransfer(call, done);
     const at = offset === undefined ? undefined : offset + done;
     const wanted = Math.min(total - done, CHUNK);
     const there = operations.readable(k, file, wanted, at);
@@ -120,8 +125,10 @@ export function writePieces(
 ): number | Errno | Blocked {
   const { k, thread, hart } = call;
   const operations = fileOperations[file.kind];
-  let done = thread.restart?.done ?? 0;
+  const before = thread.restart?.done ?? 0;
+  let done = before;
   while (done < total) {
+    if (done - before >= BURST) return pauseTransfer(call, done);
     const bytes = piece(done, Math.min(CHUNK, total - done));
     if (failed(bytes)) return done > 0 ? done : bytes;
     const count = operations.write(k, thread, file, bytes, offset === undefined ? undefined : offset + done);
@@ -144,6 +151,13 @@ export function writePieces(
     done += count;
   }
   return done;
+}
+
+/** Ends a burst: the call goes on when the thread has its turn again, or ends with what was done if a signal is there for it. */
+function pauseTransfer({ k, thread }: Call, done: number): number | Blocked {
+  if (hasDeliverableSignal(k, thread)) return done;
+  thread.restart = { ...thread.restart, done };
+  return block(k, thread, [], now(k));
 }
 
 function totalLength(buffers: readonly UserBuffer[]): number {
@@ -279,22 +293,27 @@ const pwrite64 = defineCall({
   },
 });
 
-const vectorArguments = [
+const writeVectorArguments = [
   { name: "fd", type: "fd" },
   { name: "iov", type: "pointer", show: "iovec:in:iovcnt" },
+  { name: "iovcnt", type: "int" },
+] as const;
+const readVectorArguments = [
+  { name: "fd", type: "fd" },
+  { name: "iov", type: "pointer", show: "iovec:out:iovcnt" },
   { name: "iovcnt", type: "int" },
 ] as const;
 
 const readv = defineCall({
   name: "readv",
-  args: vectorArguments,
+  args: readVectorArguments,
   result: "size",
   handler: (call, fd, address, count) => transferVectors(call, getFile(call.process, fd), address, count, readToUser),
 });
 
 const writev = defineCall({
   name: "writev",
-  args: vectorArguments,
+  args: writeVectorArguments,
   result: "size",
   handler: (call, fd, address, count) =>
     transferVectors(call, getFile(call.process, fd), address, count, writeFromUser),
@@ -303,7 +322,7 @@ const writev = defineCall({
 // The offset of the vector calls comes in two halves, low first; on a 64-bit machine the first holds all of it.
 const preadv = defineCall({
   name: "preadv",
-  args: [...vectorArguments, { name: "offset", type: "offset" }],
+  args: [...readVectorArguments, { name: "offset", type: "offset" }],
   result: "size",
   handler: (call, fd, address, count, offset) =>
     transferVectors(call, seekableFile(call, fd, offset), address, count, readToUser, offset),
@@ -311,7 +330,7 @@ const preadv = defineCall({
 
 const pwritev = defineCall({
   name: "pwritev",
-  args: [...vectorArguments, { name: "offset", type: "offset" }],
+  args: [...writeVectorArguments, { name: "offset", type: "offset" }],
   result: "size",
   handler: (call, fd, address, count, offset) =>
     transferVectors(call, seekableFile(call, fd, offset), address, count, writeFromUser, offset),
@@ -322,7 +341,7 @@ const KNOWN_RWF = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
 const preadv2 = defineCall({
   name: "preadv2",
   args: [
-    ...vectorArguments,
+    ...readVectorArguments,
     { name: "offset", type: "offset" },
     { name: "offset_high", type: "ulong" },
     { name: "flags", type: "flags" },
@@ -338,7 +357,7 @@ const preadv2 = defineCall({
 const pwritev2 = defineCall({
   name: "pwritev2",
   args: [
-    ...vectorArguments,
+    ...writeVectorArguments,
     { name: "offset", type: "offset" },
     { name: "offset_high", type: "ulong" },
     { name: "flags", type: "flags" },

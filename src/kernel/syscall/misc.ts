@@ -130,7 +130,7 @@ const personality = defineCall({
 const membarrier = defineCall({
   name: "membarrier",
   args: [
-    { name: "cmd", type: "int" },
+    { name: "cmd", type: "int", show: "membarrier" },
     { name: "flags", type: "flags" },
     { name: "cpu_id", type: "int" },
   ],

@@ -196,7 +196,7 @@ const wait4 = defineCall({
 const waitid = defineCall({
   name: "waitid",
   args: [
-    { name: "idtype", type: "int" },
+    { name: "idtype", type: "int", show: "waitid" },
     { name: "id", type: "int" },
     { name: "infop", type: "pointer", show: "siginfo:out" },
     { name: "options", type: "flags", show: "wait" },

@@ -173,7 +173,7 @@ function chooseByPriority(call: Call, which: number, who: number): Process[] | "
 const getpriority = defineCall({
   name: "getpriority",
   args: [
-    { name: "which", type: "int" },
+    { name: "which", type: "int", show: "priority" },
     { name: "who", type: "int" },
   ],
   result: "int",
@@ -188,7 +188,7 @@ const getpriority = defineCall({
 const setpriority = defineCall({
   name: "setpriority",
   args: [
-    { name: "which", type: "int" },
+    { name: "which", type: "int", show: "priority" },
     { name: "who", type: "int" },
     { name: "prio", type: "int" },
   ],

@@ -243,6 +243,9 @@ export function provokeFault(k: Kernel, hartId: number): void {
   hart.setPrivilege(PRIVILEGE.supervisor);
   hart.writeCsr(CSR.satp, satp.lo, satp.hi);
   setVector(hart, kernelAddresses().kernelvec);
+  // No interrupt may come between: its handler would schedule, and the fault would never happen.
+  const status = hart.readCsr(CSR.sstatus);
+  hart.writeCsr(CSR.sstatus, status.lo & ~MSTATUS.SIE, status.hi);
   const state = k.state.harts[hartId];
   if (state !== undefined) hart.setXNumber(SP, state.kernelStack);
   hart.setPc(symbolAddress("fault"));
