@@ -47,7 +47,7 @@ export interface KernelState {
   /** Deterministic random generator (xoshiro128**), for getrandom, AT_RANDOM, /dev/random. */
   readonly random: Uint32Array;
   /** Next id of each kind that needs one. */
-  readonly nextIds: { vmo: number; inode: number; pipe: number; openFile: number; mount: number; asid: number };
+  readonly nextIds: { vmo: number; pipe: number; openFile: number; mount: number };
   hostname: string;
   domainname: string;
   /** How far clock_settime has moved CLOCK_REALTIME. */

@@ -6,7 +6,7 @@
 //
 // Nothing outside this folder names an architecture.
 
-import type { FrameNumber, PhysAddr, VirtAddr } from "../../lib/address.ts";
+import type { FrameNumber, VirtAddr } from "../../lib/address.ts";
 import type { Kernel } from "../kernel.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
 import type { SignalAction, SignalInfo, SignalSet, Thread } from "../process/types.ts";
@@ -151,12 +151,4 @@ export interface PageTableFormat {
   encodeLeaf(frame: FrameNumber, flags: PteFlags, level: number, out: Int32Array): void;
   /** Flag letters as the field prints them, e.g. "VRWXUGAD". */
   flagLetters(hi: number, lo: number, level: number): string;
-}
-
-/** Result of building the boot image: what lies where when the first instruction runs. */
-export interface BootImage {
-  readonly kernelStart: PhysAddr;
-  /** `end` of X6: the first byte after the kernel; free memory begins here. */
-  readonly kernelEnd: PhysAddr;
-  readonly symbols: ReadonlyMap<string, number>;
 }

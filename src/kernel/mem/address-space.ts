@@ -19,7 +19,7 @@ import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush } from "./flush.ts";
 import { allocateFrame } from "./frames.ts";
 import { freeTables, mapPage, unmap, updateFlags, visitRange } from "./page-table.ts";
-import { commitOf, insertRegion, mapRegion, releaseBacking } from "./regions.ts";
+import { commitOf, hasRoomForRegions, insertRegion, mapRegion, releaseBacking } from "./regions.ts";
 import type { AddressSpace, Vmo } from "./types.ts";
 import { cloneVmo, createVmo, releaseVmo, retainVmo } from "./vmo.ts";
 
@@ -84,6 +84,7 @@ export function createAddressSpace(k: Kernel): AddressSpace | "ENOMEM" {
  * that the parent's pages are write-protected, which its next writes undo.
  */
 export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace | "ENOMEM" {
+  if (!hasRoomForRegions(k, 0, parent.regions.length)) return "ENOMEM";
   const child = createBareSpace(k);
   if (child === "ENOMEM") return "ENOMEM";
   child.breakStart = parent.breakStart;
@@ -135,6 +136,7 @@ export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
     memory.committedPages -= commitOf(region);
     releaseBacking(k, region);
   }
+  memory.regionCount -= space.regions.length;
   space.regions.length = 0;
   memory.spaces.delete(space.id);
 }

@@ -24,7 +24,7 @@ import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types
 import { vmoPage } from "./vmo.ts";
 
 export type FaultOutcome =
-  /** The instruction is to be retried. `how` is for tracers; `major` when a file had to be read. */
+  /** The instruction is to be retried. `how` is for tracers. */
   | { readonly kind: "resolved"; readonly how: FaultResolution }
   | { readonly kind: "signal"; readonly signal: "SIGSEGV" | "SIGBUS"; readonly code: number }
   /** No frame is free: the process killer's business (nothing was changed). */

@@ -59,7 +59,7 @@ export function mapRegion(k: Kernel, space: AddressSpace, request: MapRequest): 
   const length = pageAlignUp(request.length);
   const { userTop } = k.arch.layout;
   if (!(length > 0)) return "EINVAL";
-  if (length > userTop || space.regions.length >= MAX_REGIONS) return "ENOMEM";
+  if (length > userTop || !hasRoomForRegions(k, space.regions.length, 3)) return "ENOMEM";
   if (spaceSize(space) + length > space.limits.addressSpace) return "ENOMEM";
   const isCommitted = request.sharing === "shared" ? request.vmo === undefined : request.protection.write;
   if (isCommitted && length / PAGE_SIZE > k.state.memory.frames.frameCount) return "ENOMEM"; // can never be backed
@@ -177,10 +177,20 @@ export function findGap(k: Kernel, space: AddressSpace, length: number): VirtAdd
   return "ENOMEM";
 }
 
+/**
+ * Whether a space with `present` regions, and all spaces together, may have so many more. A region and its VMO cost the host some 500 bytes,
+ * and one without pages costs the guest nothing.
+ */
+export function hasRoomForRegions(k: Kernel, present: number, more: number): boolean {
+  const limit = Math.max(2 * MAX_REGIONS, k.memory.size / 1024);
+  return present + more <= MAX_REGIONS && k.state.memory.regionCount + more <= limit;
+}
+
 /** Puts a region into the list. It holds its file from now on. */
 export function insertRegion(k: Kernel, space: AddressSpace, region: Region): void {
   holdFile(region);
   space.regions.splice(firstEndingAfter(space, region.start), 0, region);
+  k.state.memory.regionCount += 1;
   k.state.memory.committedPages += commitOf(region);
   k.probes.regionChange?.(space, region, "map");
 }
@@ -188,6 +198,7 @@ export function insertRegion(k: Kernel, space: AddressSpace, region: Region): vo
 /** Takes a region off the list; PTEs and VMO are the caller's. */
 export function removeRegion(k: Kernel, space: AddressSpace, region: Region): void {
   space.regions.splice(space.regions.indexOf(region), 1);
+  k.state.memory.regionCount -= 1;
   k.state.memory.committedPages -= commitOf(region);
   k.probes.regionChange?.(space, region, "unmap");
 }
@@ -245,7 +256,8 @@ export function spaceSize(space: AddressSpace): number {
 
 /** Splits the regions at both ends of the range, and lists those that lie in it. On ENOMEM nothing is changed. */
 export function splitAround(k: Kernel, space: AddressSpace, start: VirtAddr, end: VirtAddr): Region[] | "ENOMEM" {
-  if (space.regions.length + 2 > MAX_REGIONS) return "ENOMEM";
+  const splits = [start, end].filter((at) => (findRegion(space, at)?.start ?? at) !== at).length;
+  if (splits > 0 && !hasRoomForRegions(k, space.regions.length, splits)) return "ENOMEM";
   splitAt(k, space, start);
   splitAt(k, space, end);
   const inside: Region[] = [];
@@ -373,6 +385,7 @@ function splitAt(k: Kernel, space: AddressSpace, address: VirtAddr): void {
   retainVmo(upper.vmo);
   holdFile(upper);
   space.regions.splice(space.regions.indexOf(region) + 1, 0, upper);
+  k.state.memory.regionCount += 1;
   k.state.memory.committedPages += commitOf(upper);
 }
 
@@ -387,6 +400,7 @@ function mergeAround(k: Kernel, space: AddressSpace, start: number, end: number)
       continue;
     }
     space.regions.splice(i + 1, 1);
+    k.state.memory.regionCount -= 1;
     k.state.memory.committedPages -= commitOf(upper);
     resizeRegion(k, lower, lower.start, upper.end);
     releaseVmo(k, upper.vmo);

@@ -22,6 +22,8 @@ export interface MemoryState {
   trampolineFrame: FrameNumber;
   /** Pages promised to private writable and shared mappings. */
   committedPages: number;
+  /** Regions of all spaces: they are memory of the host. */
+  regionCount: number;
   readonly asids: AsidState;
   /** Creation number of the next address space. */
   nextSpace: number;

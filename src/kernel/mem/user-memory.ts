@@ -19,7 +19,8 @@ export function checkUserRange(
   access: "read" | "write",
 ): 0 | "EFAULT" {
   if (length === 0) return 0;
-  if (!isUserRange(k, address, length)) return "EFAULT";
+  // More than all of memory cannot be there at once: a hostile length must not be walked page by page.
+  if (!isUserRange(k, address, length) || length > k.memory.size) return "EFAULT";
   for (let page: number = pageBase(address); page < address + length; page += PAGE_SIZE) {
     if (userPage(k, space, page, access) === NOT_ACCESSIBLE) return "EFAULT";
   }

@@ -162,6 +162,7 @@ function readPage(k: Kernel, source: Extract<Vmo["source"], { kind: "inode" }>, 
     if (count === 0) break;
     filled += count;
   }
+  k.state.counters.majorFaults += 1;
   const frame = allocateFrame(k, "file", "unset");
   if (frame !== "ENOMEM") k.memory.write(frameAddress(frame), bytes);
   return frame;

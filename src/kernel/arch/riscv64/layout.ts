@@ -11,15 +11,7 @@
 // The trapframes of a space lie one below the other from 0x3f_ffff_e000 down, as xv6's TRAPFRAME. What is mapped at
 // 0xffffffc0_0000_0000 + p is physical address p, devices included (K12).
 
-import {
-  frameAddress,
-  PAGE_SIZE,
-  physAddr,
-  virtAddr,
-  type FrameNumber,
-  type PhysAddr,
-  type VirtAddr,
-} from "../../../lib/address.ts";
+import { PAGE_SIZE, physAddr, virtAddr, type FrameNumber, type PhysAddr, type VirtAddr } from "../../../lib/address.ts";
 import type { AddressLayout } from "../arch.ts";
 
 export const RAM_BASE = 0x8000_0000;
@@ -64,6 +56,3 @@ const KERNEL_STACKS = virtAddr(-0x1000_0000);
 /** Lowest address of a hart's kernel stack; its guard page is the page before. */
 export const kernelStackBase = (hart: number): VirtAddr =>
   virtAddr(KERNEL_STACKS + (hart + 1) * PAGE_SIZE + hart * KERNEL_STACK_FRAMES * PAGE_SIZE);
-
-/** Physical base of a frame, for readability in this folder. */
-export { frameAddress };

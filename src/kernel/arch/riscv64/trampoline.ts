@@ -11,11 +11,7 @@
 
 import { X_REGISTER_NAMES } from "../../../isa/riscv64/registers.ts";
 import { ENTRY } from "./entries.ts";
-import { imageFrame, IMAGE } from "./layout.ts";
 import { TRAPFRAME, trapframeOffset } from "./trapframe.ts";
-
-/** Frame of the trampoline page in the kernel image. */
-export const trampolineFrame = imageFrame(IMAGE.trampoline);
 
 const A0 = 10;
 const GENERAL_REGISTERS = X_REGISTER_NAMES.map((name, number) => ({ name, number })).slice(1);
