@@ -177,17 +177,18 @@ function isPlainName(name: string): boolean {
 
 /** Linux: opens directory after directory, and hands out the last name below the open parent. */
 function throughDescriptors<T>(rootFd: number, names: readonly string[], use: (place: Buffer) => T): T {
-  const opened: number[] = [];
+  let parent = rootFd;
   try {
-    let parent = rootFd;
     for (const name of names.slice(0, -1)) {
-      parent = openSync(placeBelow(parent, name), O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-      opened.push(parent);
+      const child = openSync(placeBelow(parent, name), O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+      // One at a time: a deep tree must not use up the host's descriptors.
+      if (parent !== rootFd) closeSync(parent);
+      parent = child;
     }
     const last = names.at(-1);
     return use(last === undefined ? Buffer.from(`/proc/self/fd/${rootFd}/.`) : placeBelow(parent, last));
   } finally {
-    for (const fd of opened) closeSync(fd);
+    if (parent !== rootFd) closeSync(parent);
   }
 }
 

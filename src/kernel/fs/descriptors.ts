@@ -31,20 +31,29 @@ export function getFile(process: Process, fd: number): OpenFile | "EBADF" {
  * the caller's.
  */
 export function installFile(
-  _k: Kernel,
+  k: Kernel,
   process: Process,
   file: OpenFile,
   options: { closeOnExec: boolean; lowest?: number },
-): number | "EMFILE" {
+): number | "EMFILE" | "ENFILE" {
   const table = process.files;
   const { descriptors } = table;
   const lowest = options.lowest ?? 0;
   let fd = Math.max(lowest, table.lowestFree);
   while (descriptors[fd] !== undefined) fd += 1;
   if (fd >= descriptorLimit(process)) return "EMFILE";
+  if (!hasRoomFor(k, fd + 1 - descriptors.length)) return "ENFILE";
   if (lowest <= table.lowestFree) table.lowestFree = fd + 1;
-  placeDescriptor(table, fd, file, options.closeOnExec);
+  placeDescriptor(k, table, fd, file, options.closeOnExec);
   return fd;
+}
+
+/**
+ * Whether all tables together may have so many slots more. Forked tables of many descriptors cost the host memory that no frame
+ * stands for: 40 bytes a slot.
+ */
+export function hasRoomFor(k: Kernel, slots: number): boolean {
+  return slots <= 0 || k.state.files.descriptorSlots + slots <= Math.max(262144, k.memory.size / 128);
 }
 
 /** Whether one more descriptor would fit; lets a call fail before it has effects. */
@@ -65,7 +74,7 @@ export function replaceDescriptor(
 ): number {
   if (process.files.descriptors[fd] !== undefined) closeDescriptor(k, process, fd);
   if (process.files.lowestFree === fd) process.files.lowestFree = fd + 1;
-  placeDescriptor(process.files, fd, file, options.closeOnExec);
+  placeDescriptor(k, process.files, fd, file, options.closeOnExec);
   return fd;
 }
 
@@ -79,7 +88,10 @@ export function closeDescriptor(k: Kernel, process: Process, fd: number): 0 | "E
   if (descriptor === undefined) return "EBADF";
   table.descriptors[fd] = undefined;
   if (fd === table.descriptors.length - 1) {
-    while (table.descriptors.length > 0 && table.descriptors.at(-1) === undefined) table.descriptors.pop();
+    while (table.descriptors.length > 0 && table.descriptors.at(-1) === undefined) {
+      table.descriptors.pop();
+      k.state.files.descriptorSlots -= 1;
+    }
   }
   table.lowestFree = Math.min(table.lowestFree, fd);
   releaseProcessLocks(k, process.pid, descriptor.file.inode);
@@ -88,7 +100,8 @@ export function closeDescriptor(k: Kernel, process: Process, fd: number): 0 | "E
 }
 
 /** The table of a forked child: the same files, each with one more reference. */
-export function cloneFileTable(_k: Kernel, table: FileTable): FileTable {
+export function cloneFileTable(k: Kernel, table: FileTable): FileTable {
+  k.state.files.descriptorSlots += table.descriptors.length;
   const descriptors = table.descriptors.map((descriptor) => {
     if (descriptor === undefined) return undefined;
     return { file: retainFile(descriptor.file), closeOnExec: descriptor.closeOnExec };
@@ -121,7 +134,8 @@ export function releaseFileTable(k: Kernel, process: Process): void {
   }
 }
 
-function placeDescriptor(table: FileTable, fd: number, file: OpenFile, closeOnExec: boolean): void {
+function placeDescriptor(k: Kernel, table: FileTable, fd: number, file: OpenFile, closeOnExec: boolean): void {
+  k.state.files.descriptorSlots += Math.max(0, fd + 1 - table.descriptors.length);
   // Holes are explicit, so that the array stays dense and clones cheaply.
   while (table.descriptors.length < fd) table.descriptors.push(undefined);
   table.descriptors[fd] = { file, closeOnExec };

@@ -15,9 +15,33 @@ export type AskFile = (k: Kernel, file: OpenFile) => { events: number; keys: rea
 export function createEpollOperations(ask: AskFile): FileOperations {
   return {
     ...defaultOperations,
-    poll: (k, file) => (readyInterests(k, file, ask).length > 0 ? POLLIN | POLLRDNORM : 0),
-    pollKeys: (k, file) => epollKeys(k, file, ask),
+    poll: (k, file) => once(polled, file, () => (readyInterests(k, file, ask).length > 0 ? POLLIN | POLLRDNORM : 0)),
+    pollKeys: (k, file) => once(keyed, file, () => epollKeys(k, file, ask)),
   };
+}
+
+/** What a look has found out so far about instances inside others, and how deep it is: empty and 0 outside of `once`. */
+interface Look<T> {
+  depth: number;
+  readonly found: Map<OpenFile, T>;
+}
+
+const polled: Look<number> = { depth: 0, found: new Map() };
+const keyed: Look<readonly WaitKey[]> = { depth: 0, found: new Map() };
+
+/** Looks at each instance once: a hundred that each watch the same hundred others, five deep, make ten thousand million paths. */
+function once<T>(look: Look<T>, file: OpenFile, work: () => T): T {
+  const known = look.found.get(file);
+  if (known !== undefined) return known;
+  look.depth += 1;
+  try {
+    const result = work();
+    look.found.set(file, result);
+    return result;
+  } finally {
+    look.depth -= 1;
+    if (look.depth === 0) look.found.clear();
+  }
 }
 
 /** The key that epoll_ctl wakes, and every key of every interest. */

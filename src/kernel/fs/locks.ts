@@ -23,6 +23,15 @@ export interface LockRequest {
 const listKey = (inode: Inode, flavour: LockFlavour): string => `${flavour}:${inode.filesystem.id}:${inode.number}`;
 export const lockWaitKey = (inode: Inode, flavour: LockFlavour): WaitKey => `lock:${listKey(inode, flavour)}`;
 
+/** Locks that one file may have, and files that may have locks. */
+const MAX_LOCKS = 1024;
+
+/** Whether one more lock fits: each costs memory of the host (ENOLCK). */
+export function hasRoomForLock(k: Kernel, inode: Inode, flavour: LockFlavour): boolean {
+  const count = locksOf(k, inode, flavour).length;
+  return count < MAX_LOCKS && (count > 0 || k.state.files.locks.size < MAX_LOCKS);
+}
+
 /** The first lock of another owner that stands in the way, or undefined. */
 export function findConflict(
   k: Kernel,

@@ -11,8 +11,11 @@ import { createHostfs } from "./hostfs.ts";
 import { failed } from "./inode.ts";
 import { pathOf, rootRef } from "./mount-table.ts";
 import { createProcfs } from "./procfs/tree.ts";
-import { createTmpfs } from "./tmpfs.ts";
-import type { Filesystem, Mount, PathRef } from "./types.ts";
+import { createTmpfs, tmpfsOperations } from "./tmpfs.ts";
+import type { Filesystem, Inode, Mount, PathRef } from "./types.ts";
+
+/** Mounts there may be at once. Their chains are short enough to be walked. */
+const MAX_MOUNTS = 1000;
 
 export interface MountOptions {
   readonly source?: string;
@@ -93,8 +96,21 @@ export function unmount(k: Kernel, ref: PathRef, mode: "if-unused" | "detach"): 
   if (mount.over === undefined) return "EBUSY";
   if (mode === "if-unused" && isBusy(k, mount)) return "EBUSY";
   const below = (other: Mount): boolean => other === mount || (other.parent !== undefined && below(other.parent));
+  const isIdle = !isBusy(k, mount);
   for (const gone of mounts.filter(below)) mounts.splice(mounts.indexOf(gone), 1);
+  if (isIdle && !mounts.some(({ filesystem }) => filesystem === mount.filesystem)) releaseContents(k, mount.filesystem);
   return 0;
+}
+
+/** Frees the files of a tmpfs that nothing shows any more; what is still open goes when it is closed. */
+function releaseContents(k: Kernel, filesystem: Filesystem): void {
+  const rest: Inode[] = [filesystem.root];
+  for (let inode = rest.pop(); inode !== undefined; inode = rest.pop()) {
+    if (inode.content.kind === "tmpfs-directory") rest.push(...inode.content.entries.values());
+    if (inode.content.kind !== "tmpfs-file" || inode.nlink === 0) continue;
+    inode.nlink = 0;
+    if (inode.references === 0) tmpfsOperations.release(k, inode);
+  }
 }
 
 function isBusy(k: Kernel, mount: Mount): boolean {
@@ -112,7 +128,8 @@ function attach(
   root: Mount["root"],
   over: PathRef | undefined,
   flags: Mount["flags"],
-): Mount {
+): Mount | "ENOSPC" {
+  if (k.state.files.mounts.length >= MAX_MOUNTS) return "ENOSPC";
   const path = over === undefined ? "/" : pathOf(over, rootRef(k)).path;
   const mount: Mount = { id: k.state.nextIds.mount++, filesystem, root, over, parent: over?.mount, flags, path };
   k.state.files.mounts.push(mount);

@@ -21,6 +21,8 @@ import { touchAccessed, touchModified } from "./inode.ts";
 import type { FileOperations, Inode, OpenFile, Pipe } from "./types.ts";
 
 export const PIPE_CAPACITY = 65536;
+/** Capacity of a pipe that is made when all pipes together have what they may. */
+const PIPE_SMALL_CAPACITY = 4096;
 /** Largest capacity that F_SETPIPE_SZ gives. */
 export const PIPE_MAX_CAPACITY = 1048576;
 
@@ -30,14 +32,20 @@ export const pipeWritableKey = (pipe: number): WaitKey => `pipe:${pipe}:writable
 /** Waiting in open of a FIFO for the other end. */
 export const pipeOpenKey = (pipe: number, end: "read" | "write"): WaitKey => `pipe:${pipe}:open-${end}`;
 
+/** Bytes that all pipes together may hold, but for the small ones. */
+const limitCapacity = (k: Kernel): number => Math.max(2 * PIPE_MAX_CAPACITY, k.memory.size / 4);
+
 /** Makes a pipe behind `inode`, with no end open. */
 export function createPipe(k: Kernel, inode: Inode): Pipe {
+  const { files } = k.state;
+  const capacity = files.pipeCapacity + PIPE_CAPACITY > limitCapacity(k) ? PIPE_SMALL_CAPACITY : PIPE_CAPACITY;
+  files.pipeCapacity += capacity;
   const pipe: Pipe = {
     id: k.state.nextIds.pipe++,
     buffer: new Uint8Array(0),
     head: 0,
     length: 0,
-    capacity: PIPE_CAPACITY,
+    capacity,
     readers: 0,
     writers: 0,
     readerOpens: 0,
@@ -157,6 +165,7 @@ export const pipeOperations: FileOperations = {
     }
     if (countEnd(k, pipe, "read") > 0 || countEnd(k, pipe, "write") > 0) return;
     k.state.files.pipes.delete(pipe.id);
+    k.state.files.pipeCapacity -= pipe.capacity;
     if (pipe.inode.content.kind === "fifo") pipe.inode.content.pipe = undefined;
   },
 };
@@ -172,6 +181,10 @@ export function setPipeCapacity(k: Kernel, pipe: Pipe, bytes: number): number | 
   let capacity = 4096;
   while (capacity < bytes) capacity *= 2;
   if (capacity < pipe.length) return "EBUSY";
+  const { files } = k.state;
+  const grown = files.pipeCapacity + capacity - pipe.capacity;
+  if (capacity > pipe.capacity && grown > limitCapacity(k)) return "EPERM";
+  files.pipeCapacity = grown;
   pipe.capacity = capacity;
   if (pipe.buffer.length > capacity) resize(pipe, capacity);
   wake(k, pipeWritableKey(pipe.id));

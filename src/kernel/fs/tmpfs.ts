@@ -87,6 +87,10 @@ export const tmpfsOperations: FilesystemOperations = {
   link(k, directory, name, inode) {
     if (directory.nlink === 0) return "ENOENT";
     if (inode.nlink >= 0x7fff_ffff) return "EMLINK";
+    // A further name costs as much memory of the host as an inode, and is counted as one (as Linux's tmpfs does).
+    const { filesystem } = directory;
+    if (filesystem.inodeCount >= filesystem.limitInodes) return "ENOSPC";
+    filesystem.inodeCount += 1;
     entriesOf(directory).set(name, inode);
     inode.nlink += 1;
     touchChanged(k, inode);
@@ -97,6 +101,7 @@ export const tmpfsOperations: FilesystemOperations = {
   unlink(k, directory, name, inode) {
     entriesOf(directory).delete(name);
     inode.nlink -= 1;
+    if (inode.nlink > 0) inode.filesystem.inodeCount -= 1;
     touchChanged(k, inode);
     entryChanged(k, directory, -1);
     releaseIfUnused(k, inode);

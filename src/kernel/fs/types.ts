@@ -120,6 +120,14 @@ export interface FileState {
   /** Home of inodes without a name: pipes, eventfds, channels. */
   readonly anonymous: Mount;
   readonly pipes: Map<number, Pipe>;
+  /** Sum of the pipes' capacities. */
+  pipeBytes: number;
+  /** Open files that keep a listing or a text, and about how large, oldest first. */
+  readonly caches: { readonly sizes: Map<OpenFile, number>; total: number };
+  /** Sum of the pipes' capacities: their buffers are memory of the host. */
+  pipeCapacity: number;
+  /** Slots of all descriptor tables, likewise. */
+  descriptorSlots: number;
   readonly openFiles: Set<OpenFile>;
   /** Advisory record and flock locks by "filesystem:inode". */
   readonly locks: Map<string, FileLock[]>;

@@ -10,7 +10,7 @@
 import type { Errno } from "../../abi/linux/errno.ts";
 import * as clone from "../../abi/linux/process.ts";
 import { NSIG, SIG_DFL, SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
-import { cloneFileTable, releaseFileTable } from "../fs/descriptors.ts";
+import { cloneFileTable, hasRoomFor, releaseFileTable } from "../fs/descriptors.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { cloneAddressSpace, releaseAddressSpace, retainAddressSpace } from "../mem/address-space.ts";
 import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
@@ -77,6 +77,7 @@ function checkRequest(k: Kernel, creator: Thread, request: CloneRequest): 0 | Er
   if (has(clone.CLONE_SIGHAND) && !has(clone.CLONE_VM)) return "EINVAL";
   if (has(clone.CLONE_THREAD) && !has(clone.CLONE_SIGHAND)) return "EINVAL";
   if (request.clearHandlers && has(clone.CLONE_SIGHAND)) return "EINVAL";
+  if (!has(clone.CLONE_FILES) && !hasRoomFor(k, creator.process.files.descriptors.length)) return "ENOMEM";
   if (request.exitSignal < 0 || request.exitSignal > NSIG) return "EINVAL";
   const { space, credentials, limits } = creator.process;
   const writesParent = has(clone.CLONE_PARENT_SETTID);

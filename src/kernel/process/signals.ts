@@ -24,6 +24,9 @@ import { unblock, wake } from "../wait.ts";
 import { hasSignal, withoutSignal } from "./signal-set.ts";
 import type { Process, SignalAction, SignalInfo, SignalTable, Thread } from "./types.ts";
 
+/** Signals that one queue holds at most, whatever the limit says: each costs memory of the host. */
+const MAX_QUEUED = 16384;
+
 /** A table with every disposition at its default. */
 export function createSignalTable(): SignalTable {
   const actions: SignalAction[] = [];
@@ -135,7 +138,7 @@ function queueSignal(k: Kernel, process: Process, target: Thread | undefined, in
   const queue = target === undefined ? process.pendingSignals : target.pendingSignals;
   if (signal < SIGRTMIN) {
     if (queue.some((pending) => pending.signal === signal)) return 0;
-  } else if (queue.length >= (process.limits[RLIMIT_SIGPENDING]?.soft ?? Infinity)) {
+  } else if (queue.length >= Math.min(process.limits[RLIMIT_SIGPENDING]?.soft ?? Infinity, MAX_QUEUED)) {
     return "EAGAIN";
   }
   queue.push(info);

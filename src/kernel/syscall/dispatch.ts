@@ -21,6 +21,8 @@ import type { ArgumentType, Call, SyscallResult, SyscallRow } from "./row.ts";
 
 /** Longest string argument that is not a path. */
 const STRING_LIMIT = 65536;
+/** Different unknown numbers that are counted. */
+const MAX_UNKNOWN = 1024;
 
 /** Serves the call that `thread` has trapped with. */
 export function handleSyscall(k: Kernel, hart: number, thread: Thread): void {
@@ -33,7 +35,8 @@ export function handleSyscall(k: Kernel, hart: number, thread: Thread): void {
   k.probes.syscallEnter?.(thread, number, row, args);
   if (row === undefined) {
     const { unknownCalls } = k.state.counters;
-    unknownCalls.set(number, (unknownCalls.get(number) ?? 0) + 1);
+    if (unknownCalls.has(number) || unknownCalls.size < MAX_UNKNOWN)
+      unknownCalls.set(number, (unknownCalls.get(number) ?? 0) + 1);
     completeCall(k, thread, number, row, args, "ENOSYS");
     return;
   }

@@ -10,6 +10,7 @@ import { failed } from "../fs/inode.ts";
 import {
   applyLock,
   findConflict,
+  hasRoomForLock,
   lockWaitKey,
   wouldDeadlock,
   type LockFlavour,
@@ -164,6 +165,7 @@ function takeLock(
 ): 0 | Errno | Blocked {
   const conflict = findConflict(k, file.inode, flavour, request);
   if (conflict === undefined) {
+    if (request.kind !== "unlock" && !hasRoomForLock(k, file.inode, flavour)) return "ENOLCK";
     applyLock(k, file.inode, flavour, request);
     return 0;
   }

@@ -10,6 +10,7 @@ import {
   descriptorLimit,
   getAnyFile,
   hasFreeDescriptor,
+  hasRoomFor,
   installFile,
   replaceDescriptor,
   unshareFiles,
@@ -154,6 +155,7 @@ export function duplicateTo({ k, process }: Call, fd: number, target: number, cl
   const file = getAnyFile(process, fd);
   if (failed(file)) return file;
   if (target < 0 || target >= descriptorLimit(process)) return "EBADF";
+  if (!hasRoomFor(k, target + 1 - process.files.descriptors.length)) return "ENFILE";
   return replaceDescriptor(k, process, target, retainFile(file), { closeOnExec });
 }
 

@@ -4,7 +4,7 @@
 
 import * as abi from "../../abi/linux/memory.ts";
 import { O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY } from "../../abi/linux/open-flags.ts";
-import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr } from "../../lib/address.ts";
+import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import { getFile } from "../fs/descriptors.ts";
 import { pathOf } from "../fs/mount-table.ts";
@@ -12,7 +12,7 @@ import { fileVmo, syncInode } from "../fs/page-cache.ts";
 import type { OpenFile } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
 import { handlePageFault } from "../mem/fault.ts";
-import { query } from "../mem/page-table.ts";
+import { visitRange } from "../mem/page-table.ts";
 import {
   checkRange,
   findRegion,
@@ -25,7 +25,7 @@ import {
 } from "../mem/regions.ts";
 import { adviseRange, remapRange } from "../mem/remap.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
-import { copyToUser } from "../mem/user-memory.ts";
+import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
 import { defineCall, type Call, type SyscallRow } from "./row.ts";
 
 const brk = defineCall({
@@ -144,11 +144,9 @@ const mincore = defineCall({
     if (length === 0) return 0;
     const range = checkRange(k, address, length);
     if (typeof range === "string" || !isCovered(space, range.start, range.end)) return "ENOMEM";
-    const resident = new Uint8Array((range.end - range.start) / PAGE_SIZE);
-    for (let page = 0; page < resident.length; page++) {
-      resident[page] = isResident(k, space, range.start + page * PAGE_SIZE) ? 1 : 0;
-    }
-    return copyToUser(k, space, vector, resident);
+    const pages = (range.end - range.start) / PAGE_SIZE;
+    if (checkUserRange(k, space, vector, pages, "write") !== 0) return "EFAULT";
+    return copyToUser(k, space, vector, residentPages(k, space, range.start, range.end));
   },
 });
 
@@ -292,9 +290,13 @@ function protectionOf(prot: number): Protection {
   };
 }
 
-/** Faults all pages in, as the program's own writes would; stops quietly at the first that cannot be. */
+/**
+ * Faults all pages in, as the program's own writes would; stops quietly at the first that cannot be, and after as many as memory has:
+ * pages of zeros share one frame, and would go on until their page tables fill memory.
+ */
 function populate(k: Kernel, space: AddressSpace, start: number, length: number): void {
-  for (let at = start; at < start + length; at += PAGE_SIZE) {
+  const end = start + Math.min(length, k.memory.size);
+  for (let at = start; at < end; at += PAGE_SIZE) {
     const region = findRegion(space, at);
     if (region === undefined) return;
     const { read, write, execute } = region.protection;
@@ -330,11 +332,28 @@ function isCovered(space: AddressSpace, start: number, end: number): boolean {
   return true;
 }
 
-function isResident(k: Kernel, space: AddressSpace, address: number): boolean {
-  if (query(k, space, virtAddr(address)) !== undefined) return true;
-  const region = findRegion(space, address);
-  if (region === undefined) return false;
-  const index = region.vmoOffsetPages + (address - region.start) / PAGE_SIZE;
-  const { source, pages } = region.vmo;
-  return pages.has(index) || (source.kind === "vmo" && source.vmo.pages.has(source.offsetPages + index));
+/** One byte for each page of the range: 1 where it is mapped, or where its VMO or that VMO's source holds it. */
+function residentPages(k: Kernel, space: AddressSpace, start: VirtAddr, end: VirtAddr): Uint8Array {
+  const resident = new Uint8Array((end - start) / PAGE_SIZE);
+  const mark = (address: number): void => {
+    if (address >= start && address < end) resident[(address - start) / PAGE_SIZE] = 1;
+  };
+  // What is present is visited, not the range: that may be all of the address space.
+  visitRange(k, space, start, end, ({ address, isLeaf, level }) => {
+    const { size } = k.arch.format.levels[level] ?? { size: PAGE_SIZE };
+    for (let page = 0; isLeaf && page < size; page += PAGE_SIZE) mark(address + page);
+  });
+  for (let region = findRegionAtOrAbove(space, start); region !== undefined && region.start < end;) {
+    const { start: first, end: last, vmo, vmoOffsetPages } = region;
+    const markPages = (pages: ReadonlyMap<number, unknown>, offset: number): void => {
+      for (const index of pages.keys()) {
+        const address = first + (index - offset) * PAGE_SIZE;
+        if (address >= first && address < last) mark(address);
+      }
+    };
+    markPages(vmo.pages, vmoOffsetPages);
+    if (vmo.source.kind === "vmo") markPages(vmo.source.vmo.pages, vmoOffsetPages + vmo.source.offsetPages);
+    region = findRegionAtOrAbove(space, last);
+  }
+  return resident;
 }
