@@ -36,6 +36,11 @@ export interface HostAttributes {
   readonly ctime: HostTime;
 }
 
+export interface HostEntry {
+  readonly name: string;
+  readonly kind: HostAttributes["kind"];
+}
+
 export interface HostTime {
   readonly seconds: number;
   readonly nanoseconds: number;
@@ -49,7 +54,8 @@ export interface HostTime {
 export interface HostDirectory {
   readonly readOnly: boolean;
   stat(path: readonly string[]): HostAttributes | Errno;
-  list(path: readonly string[]): readonly string[] | Errno;
+  /** Names and kinds; "." and ".." are not among them. */
+  list(path: readonly string[]): readonly HostEntry[] | Errno;
   /** An object, since a target may be spelt like an error. */
   readlink(path: readonly string[]): { readonly target: string } | Errno;
   /** Opens a regular file; returns a handle, closed by `close`. */

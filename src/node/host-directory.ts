@@ -31,6 +31,7 @@ import {
   unlinkSync,
   writeSync,
   type BigIntStats,
+  type Dirent,
 } from "node:fs";
 import { ERRNO, type Errno } from "../abi/linux/errno.ts";
 import type { HostAttributes, HostDirectory, HostTime } from "../kernel/host.ts";
@@ -81,8 +82,8 @@ export function createHostDirectory(path: string, options: HostDirectoryOptions)
 
     list: (names) =>
       at(names, (place) => {
-        const entries = listPlace(place).map((name) => name.toString("latin1"));
-        return only !== undefined && names.length === 0 ? entries.filter((name) => name === only) : entries;
+        const entries = listPlace(place).map((entry) => ({ name: entry.name.toString("latin1"), kind: kindOf(entry) }));
+        return only !== undefined && names.length === 0 ? entries.filter(({ name }) => name === only) : entries;
       }),
 
     readlink: (names) =>
@@ -207,14 +208,14 @@ function throughChecks<T>(root: string, names: readonly string[], use: (place: B
 }
 
 /** The names in a directory that is no link. */
-function listPlace(place: Buffer): Buffer[] {
+function listPlace(place: Buffer): Dirent<Buffer>[] {
   if (!HAS_PROC) {
     if (!lstatSync(place).isDirectory()) throw Object.assign(new Error("not a directory"), { code: "ENOTDIR" });
-    return readdirSync(place, { encoding: "buffer" });
+    return readdirSync(place, { encoding: "buffer", withFileTypes: true });
   }
   const fd = openSync(place, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    return readdirSync(`/proc/self/fd/${fd}/`, { encoding: "buffer" });
+    return readdirSync(`/proc/self/fd/${fd}/`, { encoding: "buffer", withFileTypes: true });
   } finally {
     closeSync(fd);
   }
@@ -250,19 +251,7 @@ function errnoOf(error: unknown): Errno {
 
 function attributesOf(stat: BigIntStats): HostAttributes {
   return {
-    kind: stat.isFile()
-      ? "file"
-      : stat.isDirectory()
-        ? "directory"
-        : stat.isSymbolicLink()
-          ? "symlink"
-          : stat.isCharacterDevice()
-            ? "character"
-            : stat.isBlockDevice()
-              ? "block"
-              : stat.isFIFO()
-                ? "fifo"
-                : "socket",
+    kind: kindOf(stat),
     mode: Number(stat.mode & 0o7777n),
     size: Number(stat.size),
     nlink: Number(stat.nlink),
@@ -272,6 +261,16 @@ function attributesOf(stat: BigIntStats): HostAttributes {
     mtime: timeOf(stat.mtimeNs),
     ctime: timeOf(stat.ctimeNs),
   };
+}
+
+/** The kind of a file, from its attributes or its directory entry. */
+function kindOf(file: BigIntStats | Dirent<Buffer>): HostAttributes["kind"] {
+  if (file.isFile()) return "file";
+  if (file.isDirectory()) return "directory";
+  if (file.isSymbolicLink()) return "symlink";
+  if (file.isCharacterDevice()) return "character";
+  if (file.isBlockDevice()) return "block";
+  return file.isFIFO() ? "fifo" : "socket";
 }
 
 function timeOf(ns: bigint): HostTime {

@@ -187,7 +187,7 @@ test("a FIFO or a device on the host neither hangs nor opens", () => {
 test("a single shared file is all that is seen", () => {
   const { folder } = share();
   const directory = createHostDirectory(folder, { readOnly: true, only: "file" });
-  assert.deepEqual(directory.list([]), ["file"]);
+  assert.deepEqual(directory.list([]), [{ name: "file", kind: "file" }]);
   assert.equal(directory.stat(["sub"]), "ENOENT");
   assert.notEqual(typeof directory.stat(["file"]), "string");
 });

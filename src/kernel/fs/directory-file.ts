@@ -8,20 +8,29 @@ import type { Kernel } from "../kernel.ts";
 import { defaultOperations } from "./default-operations.ts";
 import { filesystemOperations } from "./filesystem-operations.ts";
 import { failed, touchAccessed } from "./inode.ts";
+import { forgetCache, noteCache } from "./open-caches.ts";
 import type { DirectoryEntry, FileOperations, OpenFile } from "./types.ts";
+
+/** What an entry of a listing costs the host, roughly. */
+const ENTRY_BYTES = 160;
 
 export const directoryOperations: FileOperations = {
   ...defaultOperations,
   read: () => "EISDIR",
   write: () => "EBADF",
 
-  seek(_k, file, offset, whence) {
+  seek(k, file, offset, whence) {
     const target = whence === SEEK_SET ? offset : whence === SEEK_CUR ? file.offset + offset : NaN;
     if (!(target >= 0)) return "EINVAL";
-    if (target === 0) delete file.entries;
+    if (target === 0) {
+      delete file.entries;
+      forgetCache(k, file);
+    }
     file.offset = target;
     return target;
   },
+
+  release: forgetCache,
 };
 
 /** The entries of an open directory, "." and ".." first; listed anew after a rewind. */
@@ -37,6 +46,7 @@ export function directoryEntries(k: Kernel, file: OpenFile): readonly DirectoryE
     { name: "..", inode: above.number, kind: "directory" },
     ...list,
   ];
+  noteCache(k, file, list.length * ENTRY_BYTES);
   touchAccessed(k, inode);
   return file.entries;
 }

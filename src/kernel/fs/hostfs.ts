@@ -12,7 +12,7 @@ import { V9FS_MAGIC } from "../../abi/linux/mount.ts";
 import { frameAddress, PAGE_SIZE } from "../../lib/address.ts";
 import type { HostAttributes, HostDirectory } from "../host.ts";
 import type { Kernel } from "../kernel.ts";
-import { createInode } from "./inode.ts";
+import { createInode, failed } from "./inode.ts";
 import { createFilesystem } from "./state.ts";
 import type { DirectoryEntry, Filesystem, FilesystemOperations, Inode, InodeContent } from "./types.ts";
 
@@ -40,7 +40,7 @@ export function createHostfs(k: Kernel, name: string): Filesystem | Errno {
 export const hostfsOperations: FilesystemOperations = {
   lookup(k, directory, name) {
     const path = childPath(directory, name);
-    if (path === undefined) return "ENOTDIR";
+    if (failed(path)) return path;
     const attributes = hostOf(k, directory).stat(path);
     if (typeof attributes === "string") return attributes;
     return inodeFor(k, directory, name, path, attributes);
@@ -49,22 +49,19 @@ export const hostfsOperations: FilesystemOperations = {
   list(k, directory) {
     const content = contentOf(directory);
     if (content === undefined) return "ENOTDIR";
-    const host = hostOf(k, directory);
-    const names = host.list(content.path);
-    if (typeof names === "string") return names;
-    const entries: DirectoryEntry[] = [];
-    for (const name of names) {
-      const attributes = host.stat([...content.path, name]);
-      // Gone in the meantime, or not for us to see.
-      if (typeof attributes === "string") continue;
-      entries.push({ name, inode: attributes.inode, kind: attributes.kind });
-    }
-    return entries;
+    const entries = hostOf(k, directory).list(content.path);
+    if (typeof entries === "string") return entries;
+    // Asking the host about each of many files takes too long for one call: unknown ones get a number that is merely their own.
+    const { known } = directory.filesystem;
+    const prefix = content.path.length === 0 ? "" : `${content.path.join("/")}/`;
+    return entries.map(({ name, kind }): DirectoryEntry => {
+      return { name, kind, inode: known.get(prefix + name)?.number ?? hashName(prefix + name) };
+    });
   },
 
   create(k, directory, name, what) {
     const path = childPath(directory, name);
-    if (path === undefined) return "ENOTDIR";
+    if (failed(path)) return path;
     const { kind } = what;
     if (kind === "character" || kind === "block" || kind === "socket") return "EPERM";
     const created = hostOf(k, directory).create(path, kind, what.mode, what.target ?? "");
@@ -75,14 +72,15 @@ export const hostfsOperations: FilesystemOperations = {
   link(k, directory, name, inode) {
     const from = contentOf(inode);
     const to = childPath(directory, name);
-    if (from === undefined || to === undefined) return "EPERM";
+    if (from === undefined) return "EPERM";
+    if (failed(to)) return to;
     const linked = hostOf(k, directory).link(from.path, to);
     return linked === 0 ? this.refresh(k, inode) : linked;
   },
 
   unlink(k, directory, name, inode) {
     const path = childPath(directory, name);
-    if (path === undefined) return "ENOTDIR";
+    if (failed(path)) return path;
     // What is open stays readable: the host keeps a file alive for its handle only.
     if (inode.references > 0 && inode.kind === "file") openHandle(k, inode, "read");
     const removed = hostOf(k, directory).unlink(path);
@@ -95,7 +93,7 @@ export const hostfsOperations: FilesystemOperations = {
 
   rmdir(k, directory, name, inode) {
     const path = childPath(directory, name);
-    if (path === undefined) return "ENOTDIR";
+    if (failed(path)) return path;
     const removed = hostOf(k, directory).rmdir(path);
     if (removed !== 0) return removed;
     inode.nlink = 0;
@@ -107,7 +105,8 @@ export const hostfsOperations: FilesystemOperations = {
     if (flags !== 0 && flags !== 1) return "EINVAL";
     const fromPath = childPath(from, fromName);
     const toPath = childPath(to, toName);
-    if (fromPath === undefined || toPath === undefined) return "ENOTDIR";
+    if (failed(fromPath)) return fromPath;
+    if (failed(toPath)) return toPath;
     const { known } = from.filesystem;
     const replaced = known.get(toPath.join("/"));
     if (replaced !== undefined && replaced.references > 0 && replaced.kind === "file") openHandle(k, replaced, "read");
@@ -209,13 +208,24 @@ function hostOf(k: Kernel, inode: Inode): HostDirectory {
   return host;
 }
 
+/** FNV-1a. */
+function hashName(path: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < path.length; i++) hash = Math.imul(hash ^ path.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) + 2;
+}
+
 function contentOf(inode: Inode): HostContent | undefined {
   return inode.content.kind === "hostfs" ? inode.content : undefined;
 }
 
-function childPath(directory: Inode, name: string): string[] | undefined {
+/** Deepest directory: each operation on the host goes down from its root. */
+const MAX_DEPTH = 128;
+
+function childPath(directory: Inode, name: string): string[] | "ENOTDIR" | "ENAMETOOLONG" {
   const content = contentOf(directory);
-  return content === undefined ? undefined : [...content.path, name];
+  if (content === undefined) return "ENOTDIR";
+  return content.path.length >= MAX_DEPTH ? "ENAMETOOLONG" : [...content.path, name];
 }
 
 /** The known inode of a path, or a new one when the path is new or now names another file. */
@@ -258,7 +268,7 @@ function takeAttributes(inode: Inode, attributes: HostAttributes): void {
 function forgetUnused(filesystem: Filesystem): void {
   for (const [path, inode] of filesystem.known) {
     if (filesystem.known.size <= KNOWN_LIMIT / 2) break;
-    if (inode.references === 0 && inode.vmo === undefined) filesystem.known.delete(path);
+    if (inode.references === 0 && (inode.vmo?.references ?? 0) === 0) filesystem.known.delete(path);
   }
 }
 

@@ -18,6 +18,8 @@ import type { PathContext, PathRef } from "./types.ts";
 const MAX_PATH = 4096;
 const MAX_NAME = 255;
 const MAX_LINKS = 40;
+/** Components of one walk, those of links included: 40 links could otherwise name 80,000. */
+const MAX_STEPS = 10_000;
 
 /** How the last component is treated, and what must not be crossed (openat2's RESOLVE_ flags). */
 export interface WalkOptions {
@@ -82,7 +84,8 @@ export function walkPath(
   let links = 0;
   if (rest.length === 0) return { parent: at, name: "/", ref: at, last: "root", trailingSlash };
 
-  for (;;) {
+  for (let step = 0; ; step++) {
+    if (step >= MAX_STEPS) return "ENAMETOOLONG";
     const name = rest.pop() ?? "";
     const isLast = rest.length === 0;
     if (at.inode.kind !== "directory") return "ENOTDIR";

@@ -3,6 +3,7 @@
 import { SEEK_CUR, SEEK_END, SEEK_SET } from "../../abi/linux/open-flags.ts";
 import { defaultOperations } from "./default-operations.ts";
 import { failed } from "./inode.ts";
+import { forgetCache, noteCache } from "./open-caches.ts";
 import { readProcFile, writeProcFile } from "./procfs/contents.ts";
 import { readPagemap } from "./procfs/pagemap.ts";
 import type { FileOperations } from "./types.ts";
@@ -23,6 +24,7 @@ export const procFileOperations: FileOperations = {
       const contents = readProcFile(k, file.inode);
       if (failed(contents)) return contents;
       file.snapshot = contents;
+      noteCache(k, file, contents.length);
     }
     const bytes = file.snapshot.subarray(at, at + target.length);
     target.set(bytes);
@@ -42,4 +44,6 @@ export const procFileOperations: FileOperations = {
     file.offset = target;
     return target;
   },
+
+  release: forgetCache,
 };

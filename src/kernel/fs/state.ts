@@ -40,7 +40,6 @@ export function createFileState(): FileState {
       path: "",
     },
     pipes: new Map(),
-    pipeBytes: 0,
     caches: { sizes: new Map(), total: 0 },
     pipeCapacity: 0,
     descriptorSlots: 0,

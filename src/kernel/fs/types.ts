@@ -120,8 +120,6 @@ export interface FileState {
   /** Home of inodes without a name: pipes, eventfds, channels. */
   readonly anonymous: Mount;
   readonly pipes: Map<number, Pipe>;
-  /** Sum of the pipes' capacities. */
-  pipeBytes: number;
   /** Open files that keep a listing or a text, and about how large, oldest first. */
   readonly caches: { readonly sizes: Map<OpenFile, number>; total: number };
   /** Sum of the pipes' capacities: their buffers are memory of the host. */

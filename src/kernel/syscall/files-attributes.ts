@@ -358,17 +358,15 @@ function reserve(call: Call, inode: Inode, end: number): 0 | Errno {
   return setSize(call, inode, end);
 }
 
-/** Writes zeros, page by page. */
+/** Punches a hole: zeros in the pages that are there. Only tmpfs knows which; its pages stay. */
 function clearRange(call: Call, inode: Inode, start: number, end: number): 0 | Errno {
-  const zeros = new Uint8Array(PAGE_SIZE);
-  for (let at = start; at < end;) {
-    const part = Math.min(PAGE_SIZE - (at % PAGE_SIZE), end - at);
-    const isHole = inode.content.kind === "tmpfs-file" && inode.vmo?.pages.has(Math.floor(at / PAGE_SIZE)) !== true;
-    if (!isHole) {
-      const written = filesystemOperations(inode.filesystem).writeAt(call.k, inode, at, zeros.subarray(0, part));
-      if (failed(written)) return written;
-    }
-    at += part;
+  if (inode.content.kind !== "tmpfs-file") return "EOPNOTSUPP";
+  for (const index of [...(inode.vmo?.pages.keys() ?? [])]) {
+    const from = Math.max(start, index * PAGE_SIZE);
+    const to = Math.min(end, (index + 1) * PAGE_SIZE);
+    if (from >= to) continue;
+    const written = filesystemOperations(inode.filesystem).writeAt(call.k, inode, from, new Uint8Array(to - from));
+    if (failed(written)) return written;
   }
   return 0;
 }
