@@ -35,6 +35,14 @@ static const struct {
     {"devtmpfs", "/dev", "/dev/null"},
 };
 
+/* The keyboard's signals are for the console's foreground group: init ignores them, what it starts must not. */
+static void handle_keyboard_signals(void (*how)(int))
+{
+    static const int numbers[] = {SIGINT, SIGQUIT, SIGTSTP};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        signal(numbers[i], how);
+}
+
 static void mount_file_systems(void)
 {
     for (size_t i = 0; i < COUNT_OF(mounts); i++) {
@@ -76,6 +84,7 @@ static pid_t start(char **argv)
     if (pid < 0)
         warn_errno("fork");
     if (pid == 0) {
+        handle_keyboard_signals(SIG_DFL);
         take_console();
         applet_name = argv[0];
         exec_program(argv);
@@ -116,11 +125,7 @@ int init_main(int argc, char **argv)
         warn_text("must be process 1");
         return 1;
     }
-    /* The keyboard's signals are for the console's foreground group, never for init. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
-    signal(SIGTSTP, SIG_IGN);
-
+    handle_keyboard_signals(SIG_IGN);
     mount_file_systems();
     open_console();
     setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 0);

@@ -119,36 +119,62 @@ static void select_key(const Key *key, const Ordering *order, const char *line, 
         *end = *start;
 }
 
-/* Compares decimal numbers of any length: [blanks] [-] digits [. digits]. */
-static int compare_numbers(const char *a, const char *b)
+/* A decimal number of any length: [blanks] [-] digits [. digits], taken apart. */
+typedef struct Number {
+    bool negative, zero;
+    const char *digits, *fraction; /* without leading zeros of the whole part */
+    size_t digit_count, fraction_count;
+} Number;
+
+static size_t count_digits(const char *text, const char *end)
 {
-    a += strspn(a, " \t");
-    b += strspn(b, " \t");
-    bool a_negative = *a == '-', b_negative = *b == '-';
-    a += a_negative;
-    b += b_negative;
-    a += strspn(a, "0");
-    b += strspn(b, "0");
-    size_t a_digits = strspn(a, "0123456789"), b_digits = strspn(b, "0123456789");
-    const char *a_rest = a[a_digits] == '.' ? a + a_digits + 1 : "", *b_rest = b[b_digits] == '.' ? b + b_digits + 1 : "";
-    bool a_zero = a_digits == 0 && !isdigit((unsigned char)a_rest[strspn(a_rest, "0")]);
-    bool b_zero = b_digits == 0 && !isdigit((unsigned char)b_rest[strspn(b_rest, "0")]);
-    int a_sign = a_zero ? 0 : a_negative ? -1 : 1, b_sign = b_zero ? 0 : b_negative ? -1 : 1;
+    const char *start = text;
+    while (text < end && isdigit((unsigned char)*text))
+        text++;
+    return (size_t)(text - start);
+}
+
+static Number read_decimal(const char *text, const char *end)
+{
+    Number number = {0};
+    while (text < end && (*text == ' ' || *text == '\t'))
+        text++;
+    number.negative = text < end && *text == '-';
+    text += number.negative;
+    while (text < end && *text == '0')
+        text++;
+    number.digits = text;
+    number.digit_count = count_digits(text, end);
+    text += number.digit_count;
+    number.fraction = text < end && *text == '.' ? text + 1 : text;
+    number.fraction_count = number.fraction > text ? count_digits(number.fraction, end) : 0;
+    size_t zeros = 0;
+    while (zeros < number.fraction_count && number.fraction[zeros] == '0')
+        zeros++;
+    number.zero = number.digit_count == 0 && zeros == number.fraction_count;
+    return number;
+}
+
+static int compare_numbers(const Number *a, const Number *b)
+{
+    int a_sign = a->zero ? 0 : a->negative ? -1 : 1, b_sign = b->zero ? 0 : b->negative ? -1 : 1;
     if (a_sign != b_sign)
-        return a_sign < b_sign ? -1 : 1;
-    int order = a_digits != b_digits ? (a_digits < b_digits ? -1 : 1) : strncmp(a, b, a_digits);
-    for (; order == 0 && (isdigit((unsigned char)*a_rest) || isdigit((unsigned char)*b_rest));) {
-        char x = isdigit((unsigned char)*a_rest) ? *a_rest++ : '0', y = isdigit((unsigned char)*b_rest) ? *b_rest++ : '0';
-        order = x - y;
-    }
+        return a_sign - b_sign;
+    int order = a->digit_count != b->digit_count ? (a->digit_count < b->digit_count ? -1 : 1)
+                                                 : strncmp(a->digits, b->digits, a->digit_count);
+    for (size_t i = 0; order == 0 && (i < a->fraction_count || i < b->fraction_count); i++)
+        order = (i < a->fraction_count ? a->fraction[i] : '0') - (i < b->fraction_count ? b->fraction[i] : '0');
     return a_sign < 0 ? -order : order;
 }
 
-static int unit_rank(const char *text)
+/* The rank of the unit after a number: 0 for none, 1 for K, 2 for M, ... */
+static int unit_rank(const Number *number, const char *end)
 {
-    text += strspn(text, " \t-0123456789.");
-    const char *units = "KMGTPE", *found = *text != '\0' ? strchr(units, toupper((unsigned char)*text)) : NULL;
-    return found != NULL ? (int)(found - units) + 1 : 0;
+    static const char units[] = "KMGTPE";
+    const char *text = number->fraction + number->fraction_count;
+    const char *found = text < end && *text != '\0' ? strchr(units, toupper((unsigned char)*text)) : NULL;
+    int rank = found != NULL ? (int)(found - units) + 1 : 0;
+    return number->zero ? 0 : number->negative ? -rank : rank;
 }
 
 static int compare_bytes(const char *a, size_t a_length, const char *b, size_t b_length, const Ordering *order)
@@ -174,13 +200,9 @@ static int compare_bytes(const char *a, size_t a_length, const char *b, size_t b
 static int compare_stretches(const char *a, const char *a_end, const char *b, const char *b_end, const Ordering *order)
 {
     if (order->numeric || order->human) {
-        char *x = copy_bytes(a, (size_t)(a_end - a)), *y = copy_bytes(b, (size_t)(b_end - b));
-        int result = order->human ? unit_rank(x) - unit_rank(y) : 0;
-        if (result == 0)
-            result = compare_numbers(x, y);
-        free(x);
-        free(y);
-        return result;
+        Number x = read_decimal(a, a_end), y = read_decimal(b, b_end);
+        int result = order->human ? unit_rank(&x, a_end) - unit_rank(&y, b_end) : 0;
+        return result != 0 ? result : compare_numbers(&x, &y);
     }
     return compare_bytes(a, (size_t)(a_end - a), b, (size_t)(b_end - b), order);
 }

@@ -41,19 +41,21 @@ static int compare_busy(const void *a, const void *b)
     return one->pid - other->pid;
 }
 
-static void print_sample(const Sample *sample, double elapsed, int rows)
+/* Each line ends as the terminal needs it: in raw mode it also clears the rest of its row. */
+static void print_sample(const Sample *sample, double elapsed, int rows, const char *line_end)
 {
     double ticks_per_second = (double)sysconf(_SC_CLK_TCK);
     unsigned long total = read_memory_field("MemTotal"), unused = read_memory_field("MemFree");
-    printf("processes %zu, memory %lu KiB, free %lu KiB\33[K\r\n", sample->count, total, unused);
-    printf("%5s %5s %-8s %c %6s %6s %5s %s\33[K\r\n", "PID", "PPID", "USER", 'S', "VSZ", "RSS", "%CPU", "COMMAND");
+    printf("processes %zu, memory %lu KiB, free %lu KiB%s", sample->count, total, unused, line_end);
+    printf("%5s %5s %-8s %c %6s %6s %5s %s%s", "PID", "PPID", "USER", 'S', "VSZ", "RSS", "%CPU", "COMMAND",
+        line_end);
     for (size_t i = 0; i < sample->count && (int)i < rows - 3; i++) {
         const Process *process = &sample->list[i];
         double share = elapsed > 0 ? (double)process->ticks / ticks_per_second / elapsed * 100 : 0;
         char *command = read_command_line(process);
-        printf("%5d %5d %-8s %c %6lu %6lu %5.1f %.40s\33[K\r\n", process->pid, process->ppid,
+        printf("%5d %5d %-8s %c %6lu %6lu %5.1f %.40s%s", process->pid, process->ppid,
             describe_user(process->uid), process->state, process->virtual_bytes / 1024,
-            process->resident_pages * (unsigned long)getpagesize() / 1024, share, command);
+            process->resident_pages * (unsigned long)getpagesize() / 1024, share, command, line_end);
         free(command);
     }
 }
@@ -76,7 +78,6 @@ int top_main(int argc, char **argv)
     if (!batch)
         enter_raw_mode(0);
     Sample before = take_sample();
-    double start = before.seconds - 1;
     for (bool first = true; rounds != 0; first = false) {
         Sample now = take_sample(), shown = now;
         shown.list = allocate(now.count * sizeof *shown.list);
@@ -86,7 +87,9 @@ int top_main(int argc, char **argv)
         qsort(shown.list, shown.count, sizeof *shown.list, compare_busy);
         if (!batch)
             fputs("\33[H", stdout);
-        print_sample(&shown, first ? now.seconds - start : now.seconds - before.seconds, batch ? INT32_MAX : read_window_size(1).rows);
+        /* The first sample shows averages since the machine started, when the clock read zero. */
+        double elapsed = first ? now.seconds : now.seconds - before.seconds;
+        print_sample(&shown, elapsed, batch ? INT32_MAX : read_window_size(1).rows, batch ? "\n" : "\33[K\r\n");
         if (!batch)
             fputs("\33[J", stdout);
         if (!flush_output())
