@@ -16,7 +16,7 @@ export interface NameTable {
   readonly kind: "enumeration" | "bits";
   readonly names: ReadonlyMap<number, string>;
   /** bits: what a field within the word selects (the access mode of open), and its names. */
-  readonly field?: { readonly mask: number; readonly names: ReadonlyMap<number, string> };
+  readonly field?: { readonly mask: number; readonly names: ReadonlyMap<number, string>; readonly last?: boolean };
   /** Digits for what no name covers. */
   readonly radix?: 8 | 16;
 }
@@ -50,6 +50,7 @@ const fileTypes = byPrefix(stat, "S_IF", ["S_IFMT"]);
 /** The tables by the name that a system-call row's `show` gives. */
 export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   open: bits(openBits, { field: { mask: files.O_ACCMODE, names: accessModes }, radix: 8 }),
+  "open-flags": bits(openBits, { radix: 8 }),
   at: bits(pick(files, ["AT_SYMLINK_NOFOLLOW", "AT_SYMLINK_FOLLOW", "AT_NO_AUTOMOUNT", "AT_EMPTY_PATH", "AT_RECURSIVE"])),
   unlinkat: bits(pick(files, ["AT_REMOVEDIR"])),
   access: bits(pick(files, ["R_OK", "W_OK", "X_OK"]), { field: { mask: 7, names: new Map([[0, "F_OK"]]) } }),
@@ -70,7 +71,9 @@ export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   mlockall: bits(byPrefix(memory, "MCL_")),
   mount: bits(byPrefix(mount, "MS_")),
   umount: bits(pick(mount, ["MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW"])),
-  clone: bits(byPrefix(process, "CLONE_", ["CLONE_ARGS_SIZE_VER0", "CLONE_ARGS_SIZE"])),
+  clone: bits(byPrefix(process, "CLONE_", ["CLONE_ARGS_SIZE_VER0", "CLONE_ARGS_SIZE", "CLONE_CLEAR_SIGHAND_HIGH"]), {
+    field: { mask: 0xff, names: new Map(Object.entries(signals.SIGNALS).map(([name, number]) => [number, name])), last: true },
+  }),
   wait: bits(pick(process, ["WNOHANG", "WUNTRACED", "WEXITED", "WCONTINUED", "WNOWAIT", "WNOTHREAD", "WALL", "WCLONE"])),
   waitid: enumeration(pick(process, ["P_ALL", "P_PID", "P_PGID", "P_PIDFD"])),
   "rlimit-resource": enumeration(byPrefix(process, "RLIMIT_", ["RLIMIT_COUNT"])),
@@ -106,11 +109,11 @@ export function showNamed(table: NameTable, value: number): string {
   if (table.kind === "enumeration") return table.names.get(value) ?? table.names.get(value >>> 0) ?? digits(value);
   const parts: string[] = [];
   let rest = value >>> 0;
+  let fieldName: string | undefined;
   if (table.field !== undefined) {
     const selected = (rest & table.field.mask) >>> 0;
-    const name = table.field.names.get(selected);
-    if (name !== undefined) {
-      parts.push(name);
+    fieldName = table.field.names.get(selected);
+    if (fieldName !== undefined) {
       rest = (rest & ~table.field.mask) >>> 0;
     }
   }
@@ -123,6 +126,10 @@ export function showNamed(table: NameTable, value: number): string {
     rest = (rest & ~bit) >>> 0;
   }
   parts.push(...found.sort((a, b) => a[0] - b[0]).map(([, name]) => name));
+  if (fieldName !== undefined) {
+    if (table.field?.last === true) parts.push(fieldName);
+    else parts.unshift(fieldName);
+  }
   if (rest !== 0 || parts.length === 0) parts.push(rest === 0 ? "0" : digits(rest));
   return parts.join("|");
 }

@@ -5,8 +5,10 @@
 // comes out as it is when the call is complete.
 
 import { ERRNO, errnoName } from "../../abi/linux/errno.ts";
+import { FIONBIO, FIONREAD, TIOCGPGRP, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ } from "../../abi/linux/ioctl.ts";
 import { MREMAP_FIXED } from "../../abi/linux/memory.ts";
 import { F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_CREAT, O_DIRECTORY, O_TMPFILE } from "../../abi/linux/open-flags.ts";
+import { CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_SETTLS } from "../../abi/linux/process.ts";
 import { decodeSigaction, sigactionSize, decodeSiginfo } from "../../abi/linux/process-layouts.ts";
 import { SIGINFO_SIZE, signalName } from "../../abi/linux/signals.ts";
 import { S_IFMT } from "../../abi/linux/stat.ts";
@@ -34,7 +36,8 @@ const ARRAY_LIMIT = 32;
 const PATH_LIMIT = 4096;
 
 /** Whether the argument can only be shown when the call is complete. */
-export function isShownAtExit(spec: ArgumentSpec): boolean {
+export function isShownAtExit(row: SyscallRow, spec: ArgumentSpec): boolean {
+  if (row.name === "ioctl" && spec.name === "argp") return true;
   const direction = spec.show?.split(":")[1];
   return direction === "out" || direction === "inout";
 }
@@ -91,6 +94,12 @@ export function shownArguments(row: SyscallRow, args: Int32Array): number {
       return (second & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) === 0 ? 3 : 4;
     case "fcntl":
       return [F_GETFD, F_GETFL].includes(args[2] ?? 0) ? 2 : 3;
+    case "clone": {
+      const flags = args[0] ?? 0;
+      if ((flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)) !== 0) return 5;
+      if ((flags & CLONE_SETTLS) !== 0) return 4;
+      return (flags & CLONE_PARENT_SETTID) !== 0 ? 3 : 2;
+    }
     case "mremap":
       return ((args[6] ?? 0) & MREMAP_FIXED) === 0 ? 4 : 5;
     default:
@@ -107,7 +116,7 @@ export function isKnownShow(spec: ArgumentSpec): boolean {
 function showPointer(context: ShowContext, spec: ArgumentSpec, address: number, hi: number, lo: number): string {
   if (hi === 0 && lo === 0) return "NULL";
   const raw = `0x${((hi >>> 0) * 2 ** 32 + (lo >>> 0)).toString(16)}`;
-  const [type = "", direction, where] = (spec.show ?? "").split(":");
+  const [type = "", direction, where] = whatLiesThere(context, spec).split(":");
   if (direction === "out" && context.result === undefined) return raw;
   const show = POINTERS[type];
   if (show === undefined) return raw;
@@ -137,6 +146,23 @@ export function showOutcome(row: SyscallRow | undefined, result: SyscallResult):
   if (result === "NO_RETURN") return "0";
   return typeof result === "number" ? showResult(row, result) : showError(ERRNO[result as keyof typeof ERRNO] ?? 0);
 }
+
+/** What lies behind a pointer: its row says, or for ioctl the request. */
+function whatLiesThere({ row, args }: ShowContext, spec: ArgumentSpec): string {
+  if (row.name === "ioctl") return IOCTL_ARGUMENTS[args[2] ?? 0] ?? "";
+  // What is left of a sleep is written only when a signal ends it.
+  if (row.name.endsWith("nanosleep") && spec.name.startsWith("rem")) return "";
+  return spec.show ?? "";
+}
+
+const IOCTL_ARGUMENTS: Readonly<Record<number, string>> = {
+  [TIOCGWINSZ]: "winsize:out",
+  [TIOCSWINSZ]: "winsize:in",
+  [TIOCGPGRP]: "int:out",
+  [TIOCSPGRP]: "int:in",
+  [FIONREAD]: "int:out",
+  [FIONBIO]: "int:in",
+};
 
 type PointerFormat = (context: ShowContext, address: number, where: string | undefined) => string | undefined;
 
@@ -197,8 +223,6 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
   },
   int: structure(4, (bytes) => `[${readI32(bytes, 0)}]`),
   "fd-pair": structure(8, (bytes) => `[${readI32(bytes, 0)}, ${readI32(bytes, 4)}]`),
-  long: structure(8, (bytes) => `[${readI64(bytes, 0)}]`),
-  offset: structure(8, (bytes) => `[${readI64(bytes, 0)}]`),
   waitstatus: structure(4, (bytes) => `[${showWaitStatus(readI32(bytes, 0))}]`),
   timespec: structure(16, (bytes) => showTimespec(bytes, 0)),
   "timespec-pair": structure(32, (bytes) => `[${showTimespec(bytes, 0)}, ${showTimespec(bytes, 16)}]`),
@@ -262,7 +286,14 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
     for (let fd = 0; fd < 1024; fd++) if (((bytes[fd >> 3] ?? 0) >> (fd & 7)) & 1) members.push(fd);
     return `[${members.join(" ")}]`;
   }),
-  dirents: (context) => (context.result === undefined ? undefined : `/* ${context.result} bytes of entries */`),
+  dirents: (context, address, where) => {
+    const length = countOf(context, where);
+    const bytes = length === undefined ? undefined : peekUser(context.k, context.thread.process.space, address, length);
+    if (bytes === undefined) return undefined;
+    let count = 0;
+    for (let at = 0; at + 18 < bytes.length; at += Math.max(24, readU16(bytes, at + 16))) count += 1;
+    return `${hex(address)} /* ${count} entries */`;
+  },
 };
 
 /** How many bytes or items: an argument by name, or the result. */
@@ -348,17 +379,21 @@ function showLimit(bytes: Uint8Array, offset: number): string {
   return String(readU64(bytes, offset));
 }
 
+function signalWord(signal: number): string {
+  return signal === 32 ? "RTMIN" : signalName(signal).replace(/^SIG/, "");
+}
+
 function showSignalSet(lo: number, hi: number): string {
   const members: string[] = [];
   for (let signal = 1; signal <= 64; signal++) {
     const word = signal <= 32 ? lo : hi;
-    if ((word >>> ((signal - 1) & 31)) & 1) members.push(signalName(signal).replace(/^SIG/, ""));
+    if ((word >>> ((signal - 1) & 31)) & 1) members.push(signalWord(signal));
   }
   if (members.length <= 32) return `[${members.join(" ")}]`;
   const absent: string[] = [];
   for (let signal = 1; signal <= 64; signal++) {
     const word = signal <= 32 ? lo : hi;
-    if (((word >>> ((signal - 1) & 31)) & 1) === 0) absent.push(signalName(signal).replace(/^SIG/, ""));
+    if (((word >>> ((signal - 1) & 31)) & 1) === 0) absent.push(signalWord(signal));
   }
   return `~[${absent.join(" ")}]`;
 }

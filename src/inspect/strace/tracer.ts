@@ -8,7 +8,7 @@
 //
 // A call whose line is interrupted by another thread's is shown in two parts.
 
-import { signalName } from "../../abi/linux/signals.ts";
+import { signalName, SIGNALS } from "../../abi/linux/signals.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Process, SignalInfo, Thread } from "../../kernel/process/types.ts";
 import type { SyscallResult, SyscallRow } from "../../kernel/syscall/row.ts";
@@ -130,7 +130,7 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
     if (!isShown(name)) return;
     const count = row === undefined ? 0 : shownArguments(row, call.args);
     if (row !== undefined) {
-      const firstAtExit = row.args.findIndex(isShownAtExit);
+      const firstAtExit = row.args.findIndex((spec) => isShownAtExit(row, spec));
       call.shown = firstAtExit < 0 ? count : Math.min(count, firstAtExit);
     }
     closeOpenLine();
@@ -179,7 +179,7 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
   };
 
   k.probes.signalDeliver = (thread: Thread, info: SignalInfo): void => {
-    if (options.countOnly || !isFollowed(thread.process)) return;
+    if (options.countOnly || !isFollowed(thread.process) || info.signal === SIGNALS.SIGKILL) return;
     writeLine(thread.tid, `--- ${signalName(info.signal)} ${showSignalInfo(info)} ---`);
   };
 

@@ -184,7 +184,7 @@ const pipe2 = defineCall({
   name: "pipe2",
   args: [
     { name: "pipefd", type: "pointer", show: "fd-pair:out" },
-    { name: "flags", type: "flags", show: "open" },
+    { name: "flags", type: "flags", show: "open-flags" },
   ],
   result: "int",
   handler: (call, address, flags) => {
