@@ -395,3 +395,21 @@ test("permissions: classes, search, sticky directories, umask, set-gid directori
   assert.equal(user.must("faccessat", AT_FDCWD, "/closed/f", 4), 0);
   assert.equal(user.call("faccessat2", AT_FDCWD, "/closed/f", 4, 0x200), "EACCES");
 });
+
+test("no two open files of different kinds look like one to stat", () => {
+  const { user } = createFileKernel();
+  const seen = new Map<string, string>();
+  const look = (what: string, fd: number): void => {
+    user.must("fstat", fd, BUFFER);
+    const stat = Buffer.from(user.get(128));
+    const identity = `${stat.readBigUInt64LE(0)}:${stat.readBigUInt64LE(8)}`;
+    assert.equal(seen.get(identity), undefined, `${what} is like ${seen.get(identity)}`);
+    seen.set(identity, what);
+  };
+  for (let i = 0; i < 20; i++) {
+    user.writeFile(`/f${i}`, "x");
+    look(`file ${i}`, user.must("openat", AT_FDCWD, `/f${i}`, 0, 0));
+    look(`pipe ${i}`, pipeOf(user)[0]);
+    look(`eventfd ${i}`, user.must("eventfd2", 0, 0));
+  }
+});

@@ -4,9 +4,12 @@ import type { Kernel } from "../kernel.ts";
 import { createInode } from "./inode.ts";
 import type { Filesystem, FilesystemKind, FileState, Inode, InodeKind, InodeContent } from "./types.ts";
 
+/** Ids of others count from 1: the device number that stat shows tells file systems apart. */
+const ANONYMOUS_ID = 0;
+
 /** State before anything is mounted. */
 export function createFileState(): FileState {
-  const filesystem = createFilesystem("anonymous", 1, "anon_inodefs", undefined);
+  const filesystem = createFilesystem("anonymous", ANONYMOUS_ID, "anon_inodefs", undefined);
   // A mount needs a root, which needs its file system: the one knot that is tied by hand.
   const root: Inode = {
     filesystem,
@@ -31,7 +34,7 @@ export function createFileState(): FileState {
     mounts: [],
     walker: 0,
     anonymous: {
-      id: 1,
+      id: ANONYMOUS_ID,
       filesystem,
       root,
       over: undefined,
