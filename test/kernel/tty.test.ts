@@ -47,7 +47,7 @@ function createTerminal(): Terminal {
   const { k, user } = files;
   const tty = createTty(k, "console", "wire");
   user.process.session = user.process.pid;
-  acquireTty(k, user.process, tty);
+  acquireTty(user.process, tty);
   const open = (who: User): number => {
     const file = createTtyFile(k, tty, files.root.inode, undefined, 2 | O_NONBLOCK);
     assert.ok(typeof file !== "string");

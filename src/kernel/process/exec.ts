@@ -9,6 +9,7 @@
 import type { Errno } from "../../abi/linux/errno.ts";
 import { SIG_DFL, SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
 import { closeOnExec, createFileTable, installFile, releaseFileTable } from "../fs/descriptors.ts";
+import { acquireTty } from "../tty/job-control.ts";
 import { resolveFromRoot } from "../fs/path.ts";
 import type { OpenFile, PathRef } from "../fs/types.ts";
 import { virtAddr } from "../../lib/address.ts";
@@ -148,9 +149,7 @@ function start(k: Kernel, process: Process, request: SpawnRequest): 0 | Errno {
 function takeTerminal(k: Kernel, process: Process, index: number): void {
   const tty = k.state.ttys.ttys[index];
   if (tty === undefined) throw new KernelBug(`no terminal ${index}`);
-  process.controllingTty = index;
-  tty.session = process.session;
-  tty.foregroundGroup = process.processGroup;
+  acquireTty(process, tty);
 }
 
 /** The new program's registers and everything of the process that names it. */

@@ -15,6 +15,7 @@ import { releaseAddressSpace, releaseTrapframe } from "../mem/address-space.ts";
 import { copyToUser } from "../mem/user-memory.ts";
 import { cancelWait, setAlarm, wake } from "../wait.ts";
 import { futexKey, wakeFutex, walkRobustList } from "./futex.ts";
+import { disassociateTty } from "../tty/job-control.ts";
 import { actionOf, childWaitKey, kernelSignal, prodHart, sendGroupSignal, sendSignal } from "./signals.ts";
 import type { Process, Thread, WaitStatus } from "./types.ts";
 import { addUsage } from "./usage.ts";
@@ -102,7 +103,7 @@ function finishProcess(k: Kernel, process: Process, status: WaitStatus): void {
   process.state = { kind: "zombie", status };
   k.probes.exit?.(process, statusCode(status));
   finishVfork(k, process);
-  if (process.session === process.pid) endSession(k, process);
+  if (process.session === process.pid) disassociateTty(k, process);
   if (wasStopped) hangUpOrphanedGroups(k, process);
   reparentChildren(k, process);
   if (process.pid === k.state.scheduler.mainPid) endRun(k, status);
@@ -195,22 +196,6 @@ export function reap(k: Kernel, process: Process): void {
   if (parent === undefined) return;
   const index = parent.children.indexOf(process.pid);
   if (index >= 0) parent.children.splice(index, 1);
-}
-
-/** A session leader is gone: its terminal hangs up on the foreground group and belongs to nobody. */
-function endSession(k: Kernel, leader: Process): void {
-  if (leader.controllingTty === undefined) return;
-  const tty = k.state.ttys.ttys[leader.controllingTty];
-  if (tty === undefined || tty.session !== leader.session) return;
-  const group = tty.foregroundGroup;
-  tty.session = 0;
-  tty.foregroundGroup = 0;
-  for (const process of k.state.processes.values()) {
-    if (process.session === leader.session) process.controllingTty = undefined;
-  }
-  if (group <= 0) return;
-  sendGroupSignal(k, group, kernelSignal(SIGNALS.SIGHUP));
-  sendGroupSignal(k, group, kernelSignal(SIGNALS.SIGCONT));
 }
 
 /** POSIX: a group that becomes orphaned by this exit and has a stopped member gets SIGHUP, then SIGCONT. */

@@ -181,7 +181,7 @@ function takeControl(k: Kernel, process: Process, tty: Tty, argument: number): 0
       if (other.session === tty.session) other.controllingTty = undefined;
     }
   }
-  acquireTty(k, process, tty);
+  acquireTty(process, tty);
   return 0;
 }
 

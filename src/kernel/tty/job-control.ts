@@ -15,7 +15,7 @@ import { ttyInputKey, ttyOutputKey } from "./tty.ts";
 import type { Tty } from "./types.ts";
 
 /** Makes `tty` the controlling terminal of the process's session, its group in the foreground. */
-export function acquireTty(_k: Kernel, process: Process, tty: Tty): void {
+export function acquireTty(process: Process, tty: Tty): void {
   tty.session = process.session;
   tty.foregroundGroup = process.processGroup;
   process.controllingTty = tty.index;

@@ -31,7 +31,7 @@ export function openTty(
   const isFree = process.controllingTty === undefined && tty.session === 0;
   // The console never becomes controlling by merely opening it, on Linux; TIOCSCTTY asks for it.
   const isConsole = device.major === 5 && device.minor === 1;
-  if (isLeader && isFree && !isConsole && (flags & O_NOCTTY) === 0) acquireTty(k, process, tty);
+  if (isLeader && isFree && !isConsole && (flags & O_NOCTTY) === 0) acquireTty(process, tty);
   return file;
 }
 
