@@ -15,46 +15,55 @@ export type AskFile = (k: Kernel, file: OpenFile) => { events: number; keys: rea
 export function createEpollOperations(ask: AskFile): FileOperations {
   return {
     ...defaultOperations,
-    poll: (k, file) => once(polled, file, () => (readyInterests(k, file, ask).length > 0 ? POLLIN | POLLRDNORM : 0)),
-    pollKeys: (k, file) => once(keyed, file, () => epollKeys(k, file, ask)),
+    poll: (k, file) => once(look.polled, file, () => (readyInterests(k, file, ask).length > 0 ? POLLIN | POLLRDNORM : 0)),
+    pollKeys: (k, file) => once(look.keyed, file, () => epollKeys(k, file, ask)),
   };
 }
 
-/** What a look has found out so far about instances inside others, and how deep it is: empty and 0 outside of `once`. */
-interface Look<T> {
-  depth: number;
-  readonly found: Map<OpenFile, T>;
-}
-
-const polled: Look<number> = { depth: 0, found: new Map() };
-const keyed: Look<readonly WaitKey[]> = { depth: 0, found: new Map() };
+/** What the look under way has found out about instances inside others: empty outside of `once`. */
+const look = { depth: 0, polled: new Map<OpenFile, number>(), keyed: new Map<OpenFile, readonly WaitKey[]>() };
 
 /** Looks at each instance once: a hundred that each watch the same hundred others, five deep, make ten thousand million paths. */
-function once<T>(look: Look<T>, file: OpenFile, work: () => T): T {
-  const known = look.found.get(file);
+function once<T>(found: Map<OpenFile, T>, file: OpenFile, work: () => T): T {
+  const known = found.get(file);
   if (known !== undefined) return known;
+  return asOneLook(() => {
+    const result = work();
+    found.set(file, result);
+    return result;
+  });
+}
+
+function asOneLook<T>(work: () => T): T {
   look.depth += 1;
   try {
-    const result = work();
-    look.found.set(file, result);
-    return result;
+    return work();
   } finally {
     look.depth -= 1;
-    if (look.depth === 0) look.found.clear();
+    if (look.depth === 0) {
+      look.polled.clear();
+      look.keyed.clear();
+    }
   }
 }
 
 /** The key that epoll_ctl wakes, and every key of every interest. */
 export function epollKeys(k: Kernel, epoll: OpenFile, ask: AskFile): WaitKey[] {
   const keys = new Set<WaitKey>([epollChangeKey(epoll)]);
-  for (const { file } of liveInterests(epoll)) for (const key of ask(k, file).keys) keys.add(key);
-  return [...keys];
+  return asOneLook(() => {
+    for (const { file } of liveInterests(epoll)) for (const key of ask(k, file).keys) keys.add(key);
+    return [...keys];
+  });
 }
 
 export const epollChangeKey = (epoll: OpenFile): WaitKey => `epoll:${epoll.id}`;
 
 /** Interests with something to report, in the order in which they were added. Changes nothing. */
 export function readyInterests(k: Kernel, epoll: OpenFile, ask: AskFile): ReadyInterest[] {
+  return asOneLook(() => findReady(k, epoll, ask));
+}
+
+function findReady(k: Kernel, epoll: OpenFile, ask: AskFile): ReadyInterest[] {
   const ready: ReadyInterest[] = [];
   for (const interest of liveInterests(epoll)) {
     if (interest.disabled) continue;

@@ -109,6 +109,11 @@ export function allowedLength(process: Process, at: number, length: number): num
   return Math.min(length, limit - at);
 }
 
+/** Whether the process has a file-size limit: only passing that is worth a SIGXFSZ, the file system's own bound is not. */
+export function hasSizeLimit(process: Process): boolean {
+  return (process.limits[RLIMIT_FSIZE]?.soft ?? Infinity) !== Infinity;
+}
+
 /** A write by anyone but the superuser takes the set-user-ID and (if executable) set-group-ID bits away. */
 export function dropSetIds(inode: Inode, process: Process): void {
   if (process.credentials.fsuid === 0) return;

@@ -76,10 +76,16 @@ export function expireDeadlines(k: Kernel): void {
   const { scheduler } = k.state;
   const time = now(k);
   for (let at = earliestDeadline(k); at !== undefined && at <= time; at = earliestDeadline(k)) {
-    for (const [key, due] of [...scheduler.alarms]) if (due === at) fireAlarm(k, key);
-    for (const [tid, due] of [...scheduler.sleepers]) {
-      const thread = k.state.threads.get(tid);
-      if (due === at && thread !== undefined) unblock(k, thread);
+    // All that are due in one pass, alarms first among equals: a pass for each deadline is quadratic where thousands are due.
+    const due: { at: number; key?: string; tid?: number }[] = [];
+    for (const [key, dueAt] of scheduler.alarms) if (dueAt <= time) due.push({ at: dueAt, key });
+    for (const [tid, dueAt] of scheduler.sleepers) if (dueAt <= time) due.push({ at: dueAt, tid });
+    if (due.length > 1) due.sort((a, b) => a.at - b.at);
+    for (const entry of due) {
+      // What fired before may have cancelled or moved it.
+      if (entry.key !== undefined && scheduler.alarms.get(entry.key) === entry.at) fireAlarm(k, entry.key);
+      const thread = entry.tid === undefined ? undefined : k.state.threads.get(entry.tid);
+      if (thread !== undefined && scheduler.sleepers.get(thread.tid) === entry.at) unblock(k, thread);
     }
   }
 }

@@ -13,7 +13,7 @@ import { getAnyFile, getFile } from "../fs/descriptors.ts";
 import { filesystemOperations } from "../fs/filesystem-operations.ts";
 import { checkAccess, failed, MAY_WRITE } from "../fs/inode.ts";
 import { syncVmoLength } from "../fs/page-cache.ts";
-import { allowedLength } from "../fs/regular-file.ts";
+import { allowedLength, hasSizeLimit } from "../fs/regular-file.ts";
 import type { Inode, OpenFile, PathRef } from "../fs/types.ts";
 import { copyFromUser } from "../mem/user-memory.ts";
 import { kernelSignal, sendThreadSignal } from "../process/signals.ts";
@@ -275,7 +275,7 @@ function decodeTimeChange(bytes: Uint8Array, offset: number): TimeChange | undef
 /** Sets a size, with the signal that goes with the file-size limit; mappings follow. */
 function setSize(call: Call, inode: Inode, size: number): 0 | Errno {
   const done = changeSize(call.k, call.process, inode, size);
-  if (done === "EFBIG") sendThreadSignal(call.k, call.thread, kernelSignal(SIGNALS.SIGXFSZ));
+  if (done === "EFBIG" && hasSizeLimit(call.process)) sendThreadSignal(call.k, call.thread, kernelSignal(SIGNALS.SIGXFSZ));
   if (done === 0 && inode.content.kind === "hostfs") syncVmoLength(call.k, inode);
   return done;
 }

@@ -24,6 +24,7 @@ import { readI64 } from "../../lib/bytes.ts";
 import { getFile } from "../fs/descriptors.ts";
 import { fileOperations } from "../fs/file-operations.ts";
 import { failed } from "../fs/inode.ts";
+import { hasSizeLimit } from "../fs/regular-file.ts";
 import type { OpenFile, OpenFileKind } from "../fs/types.ts";
 import { checkUserRange, copyFromUser, copyFromUserInto, copyToUser } from "../mem/user-memory.ts";
 import { hasDeliverableSignal, kernelSignal, sendThreadSignal } from "../process/signals.ts";
@@ -144,7 +145,7 @@ export function writePieces(
     }
     if (failed(count)) {
       if (count === "EPIPE") sendThreadSignal(k, thread, kernelSignal(SIGNALS.SIGPIPE));
-      if (count === "EFBIG" && done === 0) sendThreadSignal(k, thread, kernelSignal(SIGNALS.SIGXFSZ));
+      if (count === "EFBIG" && done === 0 && hasSizeLimit(call.process)) sendThreadSignal(k, thread, kernelSignal(SIGNALS.SIGXFSZ));
       return done > 0 ? done : count;
     }
     if (count === 0) break;

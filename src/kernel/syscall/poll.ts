@@ -250,7 +250,7 @@ const epollCtl = defineCall({
     if (epoll.interests === undefined || file === epoll) return "EINVAL";
     // Regular files and directories are always ready: nothing to wait for.
     if (file.kind === "file" || file.kind === "directory" || file.kind === "proc") return "EPERM";
-    if (file.interests !== undefined && reaches(file, epoll, 0)) return "ELOOP";
+    if (file.interests !== undefined && reaches(file, epoll)) return "ELOOP";
     const known = epoll.interests.get(fd);
     const isKnown = known !== undefined && known.file === file && known.file.references > 0;
     switch (operation) {
@@ -274,11 +274,20 @@ const epollCtl = defineCall({
   },
 });
 
+/** Instances inside instances. */
+const MAX_NESTING = 4;
+
 /** Whether `from`, an epoll instance, watches `target`, directly or through others; too deep counts as yes. */
-function reaches(from: OpenFile, target: OpenFile, depth: number): boolean {
-  if (from === target || depth > 4) return true;
-  for (const { file } of from.interests?.values() ?? []) {
-    if (file.interests !== undefined && reaches(file, target, depth + 1)) return true;
+function reaches(from: OpenFile, target: OpenFile): boolean {
+  let level = new Set<OpenFile>([from]);
+  // Level by level, each instance once: there may be far more paths than instances.
+  for (let depth = 0; level.size > 0; depth++) {
+    if (depth > MAX_NESTING || level.has(target)) return true;
+    const next = new Set<OpenFile>();
+    for (const { interests } of level) {
+      for (const { file } of interests?.values() ?? []) if (file.interests !== undefined) next.add(file);
+    }
+    level = next;
   }
   return false;
 }
