@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as io from "../../src/abi/linux/ioctl.ts";
 import { O_NONBLOCK } from "../../src/abi/linux/open-flags.ts";
+import { IGNORE_ACTION } from "../../src/kernel/process/signals.ts";
 import { SIGNALS } from "../../src/abi/linux/signals.ts";
 import { acquireTty } from "../../src/kernel/tty/job-control.ts";
 import { createTtyFile } from "../../src/kernel/tty/open.ts";
@@ -291,8 +292,7 @@ test("tty: a background group that reads gets SIGTTIN; TOSTOP and settings give 
   assert.equal(member.call("ioctl", 0, io.TIOCSPGRP, BUFFER), "BLOCKED");
   assert.deepEqual(signals(member), [SIGNALS.SIGTTOU]);
   for (const signal of [SIGNALS.SIGTTIN, SIGNALS.SIGTTOU]) {
-    const action = member.process.signals.actions[signal];
-    if (action !== undefined) action.handler = 1;
+    member.process.signals.actions[signal] = IGNORE_ACTION;
   }
   assert.equal(member.call("read", 0, BUFFER, 1), "EIO");
   assert.equal(member.call("write", 0, BUFFER, 1), 1);

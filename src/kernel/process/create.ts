@@ -18,7 +18,16 @@ import { now, type Kernel } from "../kernel.ts";
 import { allocateTrapframe } from "../mem/address-space.ts";
 import type { AddressSpace } from "../mem/types.ts";
 import { createSignalTable } from "./signals.ts";
-import type { Credentials, FsContext, Process, ResourceLimit, SchedulerState, Thread, Usage } from "./types.ts";
+import type {
+  Credentials,
+  FsContext,
+  Process,
+  ResourceLimit,
+  SchedulerState,
+  SignalTable,
+  Thread,
+  Usage,
+} from "./types.ts";
 
 /** As Linux's default pid_max. */
 export const PID_MAX = 32768;
@@ -107,10 +116,19 @@ export function defaultLimits(k: Kernel): ResourceLimit[] {
 /** A process record without threads, known to the kernel. Everything that fork would inherit is at its default. */
 export function createProcess(
   k: Kernel,
-  what: { pid: number; space: AddressSpace; files: FileTable; fs: FsContext },
+  what: {
+    pid: number;
+    space: AddressSpace;
+    files: FileTable;
+    fs: FsContext;
+    signals?: SignalTable;
+    limits?: ResourceLimit[];
+  },
 ): Process {
   const process: Process = {
     ...what,
+    signals: what.signals ?? createSignalTable(),
+    limits: what.limits ?? defaultLimits(k),
     parent: 0,
     processGroup: what.pid,
     session: what.pid,
@@ -118,9 +136,7 @@ export function createProcess(
     threads: [],
     children: [],
     credentials: rootCredentials(),
-    signals: createSignalTable(),
     pendingSignals: [],
-    limits: defaultLimits(k),
     state: { kind: "running" },
     groupExit: undefined,
     exitSignal: SIGNALS.SIGCHLD,

@@ -20,7 +20,7 @@ import {
 import type { Kernel } from "../kernel.ts";
 import { exitProcess } from "./exit.ts";
 import { hasSignal, maskOf, unionSignals, withSignal } from "./signal-set.ts";
-import { actionOf, forceSignal, isOrphanedGroup, kernelSignal, stopProcess } from "./signals.ts";
+import { actionOf, forceSignal, isOrphanedGroup, kernelSignal, setAction, stopProcess } from "./signals.ts";
 import type { SignalInfo, SignalSet, Thread } from "./types.ts";
 
 /** What delivery left behind. */
@@ -131,13 +131,13 @@ function settleInterruptedCall(k: Kernel, thread: Thread, mayRestart: boolean): 
 }
 
 function runHandler(k: Kernel, thread: Thread, info: SignalInfo): void {
-  const live = actionOf(thread.process, info.signal);
-  const action = { ...live };
-  if ((action.flags & SA_RESETHAND) !== 0) live.handler = SIG_DFL;
+  const action = actionOf(thread.process, info.signal);
+  const reset = { ...action, handler: SIG_DFL };
+  if ((action.flags & SA_RESETHAND) !== 0) setAction(thread.process, info.signal, reset);
   const maskToRestore = thread.savedSignalMask ?? thread.signalMask;
   if (!k.arch.pushSignalFrame(k, thread, info.signal, action, info, maskToRestore)) {
     // The frame does not fit: a SIGSEGV, which cannot be handled if it was the one that failed.
-    if (info.signal === SIGNALS.SIGSEGV) live.handler = SIG_DFL;
+    if (info.signal === SIGNALS.SIGSEGV) setAction(thread.process, info.signal, reset);
     forceSignal(k, thread, kernelSignal(SIGNALS.SIGSEGV));
     return;
   }

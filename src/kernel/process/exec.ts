@@ -7,7 +7,7 @@
 //   point of no return: descriptors marked close-on-exec, handlers, timers and the old memory go; registers are the new program's
 
 import type { Errno } from "../../abi/linux/errno.ts";
-import { SIG_DFL, SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
+import { SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
 import { closeOnExec, createFileTable, installFile, releaseFileTable } from "../fs/descriptors.ts";
 import { acquireTty } from "../tty/job-control.ts";
 import { resolveFromRoot } from "../fs/path.ts";
@@ -21,7 +21,7 @@ import { allocatePid, createProcess, createThread, makeRunnable } from "./create
 import { clearChildTid, endSiblings, finishVfork, threadsWaitKey } from "./exit.ts";
 import { walkRobustList } from "./futex.ts";
 import { loadProgram, type LoadedProgram } from "./load.ts";
-import { cloneSignalTable } from "./signals.ts";
+import { cloneSignalTable, DEFAULT_ACTION, IGNORE_ACTION } from "./signals.ts";
 import type { Credentials, Process, Thread } from "./types.ts";
 
 /** execve for `thread`: on "NO_RETURN" its registers are those of the new program. */
@@ -111,7 +111,7 @@ export function createReaper(k: Kernel): Process | Errno {
     fs: { root, cwd: root, umask: 0o022, sharers: 1 },
   });
   reaper.name = "reaper";
-  for (const action of reaper.signals.actions) action.handler = SIG_IGN;
+  reaper.signals.actions.fill(IGNORE_ACTION);
   return reaper;
 }
 
@@ -177,12 +177,8 @@ function resetSignals(k: Kernel, thread: Thread): void {
     process.signals.sharers -= 1;
     process.signals = cloneSignalTable(process.signals);
   }
-  for (const action of process.signals.actions) {
-    if (action.handler !== SIG_IGN) action.handler = SIG_DFL;
-    action.flags = 0;
-    action.restorer = 0;
-    action.mask = { lo: 0, hi: 0 };
-  }
+  const { actions } = process.signals;
+  actions.forEach((action, signal) => (actions[signal] = action.handler === SIG_IGN ? IGNORE_ACTION : DEFAULT_ACTION));
   thread.alternateStack = { address: 0, size: 0, flags: SS_DISABLE };
   for (const id of process.timers.keys()) setAlarm(k, posixTimerKey(process.pid, id), undefined);
   process.timers.clear();

@@ -9,13 +9,13 @@
 
 import type { Errno } from "../../abi/linux/errno.ts";
 import * as clone from "../../abi/linux/process.ts";
-import { NSIG, SIG_DFL, SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
+import { NSIG, SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
 import { cloneFileTable, hasRoomFor, releaseFileTable } from "../fs/descriptors.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { cloneAddressSpace, releaseAddressSpace, retainAddressSpace } from "../mem/address-space.ts";
 import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
 import { allocatePid, createProcess, createThread, makeRunnable } from "./create.ts";
-import { cloneSignalTable } from "./signals.ts";
+import { cloneSignalTable, DEFAULT_ACTION } from "./signals.ts";
 import type { Process, Thread } from "./types.ts";
 
 /** What clone and clone3 ask for. Flags are the low 32 bits without the exit signal. */
@@ -113,7 +113,9 @@ function cloneIntoNewProcess(k: Kernel, creator: Thread, pid: number, request: C
   const fs = has(clone.CLONE_FS) ? parent.fs : { ...parent.fs, sharers: 1 };
   if (fs === parent.fs) fs.sharers += 1;
 
-  const child = createProcess(k, { pid, space, files, fs });
+  const signals = has(clone.CLONE_SIGHAND) ? parent.signals : cloneSignalTable(parent.signals);
+  if (signals === parent.signals) signals.sharers += 1;
+  const child = createProcess(k, { pid, space, files, fs, signals, limits: [...parent.limits] });
   inheritFrom(k, child, parent, request);
   const thread = createThread(k, child, pid);
   if (thread !== "ENOMEM") {
@@ -136,16 +138,10 @@ function inheritFrom(k: Kernel, child: Process, parent: Process, request: CloneR
   child.session = parent.session;
   child.controllingTty = parent.controllingTty;
   child.credentials = { ...parent.credentials, groups: [...parent.credentials.groups] };
-  if ((request.flags & clone.CLONE_SIGHAND) !== 0) {
-    child.signals = parent.signals;
-    child.signals.sharers += 1;
-  } else {
-    child.signals = cloneSignalTable(parent.signals);
-  }
   if (request.clearHandlers) {
-    for (const action of child.signals.actions) if (action.handler !== SIG_IGN) action.handler = SIG_DFL;
+    const { actions } = child.signals;
+    actions.forEach((action, signal) => (actions[signal] = action.handler === SIG_IGN ? action : DEFAULT_ACTION));
   }
-  parent.limits.forEach((limit, i) => (child.limits[i] = { ...limit }));
   child.exitSignal = (request.flags & clone.CLONE_PARENT) !== 0 ? parent.exitSignal : request.exitSignal;
   child.executable = parent.executable;
   child.name = parent.name;

@@ -29,22 +29,25 @@ const MAX_QUEUED = 16384;
 
 /** A table with every disposition at its default. */
 export function createSignalTable(): SignalTable {
-  const actions: SignalAction[] = [];
-  for (let signal = 0; signal <= 64; signal++) actions.push(defaultDisposition());
-  return { actions, sharers: 1 };
+  return { actions: Array.from({ length: 65 }, () => DEFAULT_ACTION), sharers: 1 };
 }
 
-export function defaultDisposition(): SignalAction {
-  return { handler: SIG_DFL, flags: 0, restorer: 0, mask: { lo: 0, hi: 0 } };
-}
+/** The disposition that a program starts with, and that of a signal that it was started to ignore. */
+export const DEFAULT_ACTION: SignalAction = { handler: SIG_DFL, flags: 0, restorer: 0, mask: { lo: 0, hi: 0 } };
+export const IGNORE_ACTION: SignalAction = { ...DEFAULT_ACTION, handler: SIG_IGN };
 
 export function cloneSignalTable(table: SignalTable): SignalTable {
-  return { actions: table.actions.map((action) => ({ ...action, mask: { ...action.mask } })), sharers: 1 };
+  return { actions: [...table.actions], sharers: 1 };
 }
 
 /** The disposition of `signal`, which must be 1..64. */
 export function actionOf(process: Process, signal: number): SignalAction {
-  return process.signals.actions[signal] ?? defaultDisposition();
+  return process.signals.actions[signal] ?? DEFAULT_ACTION;
+}
+
+/** Sets the disposition of `signal`, which must be 1..64. */
+export function setAction(process: Process, signal: number, action: SignalAction): void {
+  process.signals.actions[signal] = action;
 }
 
 /** siginfo of a signal that the kernel itself sends. */
@@ -86,7 +89,7 @@ export function sendGroupSignal(k: Kernel, processGroup: number, info: SignalInf
 export function forceSignal(k: Kernel, thread: Thread, info: SignalInfo): void {
   const action = actionOf(thread.process, info.signal);
   if (action.handler === SIG_IGN || hasSignal(thread.signalMask, info.signal)) {
-    action.handler = SIG_DFL;
+    setAction(thread.process, info.signal, DEFAULT_ACTION);
     thread.signalMask = withoutSignal(thread.signalMask, info.signal);
   }
   k.probes.signalSend?.(thread.process, info);

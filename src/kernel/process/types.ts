@@ -31,6 +31,7 @@ export interface Process {
   signals: SignalTable;
   /** Signals sent to the process as a whole, not yet taken by a thread. */
   readonly pendingSignals: SignalInfo[];
+  /** By RLIMIT_ number. */
   readonly limits: ResourceLimit[];
   state: ProcessState;
   /** Set by exit_group or a fatal signal: every thread ends at its next step in the kernel, and this becomes the exit status. */
@@ -177,12 +178,13 @@ export interface SignalSet {
   hi: number;
 }
 
+/** What a process does on a signal. Replaced as a whole, never changed: processes share these records. */
 export interface SignalAction {
   /** 0 = default, 1 = ignore, else the handler's address. */
-  handler: number;
-  flags: number;
-  restorer: number;
-  mask: SignalSet;
+  readonly handler: number;
+  readonly flags: number;
+  readonly restorer: number;
+  readonly mask: Readonly<SignalSet>;
 }
 
 export interface SignalTable {
@@ -227,10 +229,11 @@ export interface FsContext {
   sharers: number;
 }
 
+/** Replaced as a whole, never changed: processes share these records. */
 export interface ResourceLimit {
   /** Infinity = RLIM_INFINITY. */
-  soft: number;
-  hard: number;
+  readonly soft: number;
+  readonly hard: number;
 }
 
 export interface Usage {

@@ -41,6 +41,7 @@ import {
   kernelSignal,
   sendSignal,
   sendThreadSignal,
+  setAction,
   signalWaitKey,
   useTemporaryMask,
   userSignal,
@@ -75,11 +76,9 @@ const rtSigaction = defineCall({
     }
     if (bytes === undefined) return 0;
     const fields = decodeSigaction(arch, bytes);
-    action.handler = fields.handler;
-    action.flags = fields.flags;
-    action.restorer = fields.restorer;
-    action.mask = maskOf({ lo: fields.maskLo, hi: fields.maskHi });
-    const nowIgnored = action.handler === SIG_IGN || (action.handler === SIG_DFL && defaultAction(signal) === "ignore");
+    const { handler, flags, restorer } = fields;
+    setAction(process, signal, { handler, flags, restorer, mask: maskOf({ lo: fields.maskLo, hi: fields.maskHi }) });
+    const nowIgnored = handler === SIG_IGN || (handler === SIG_DFL && defaultAction(signal) === "ignore");
     if (nowIgnored) discardPending(k, process, signal);
     return 0;
   },
