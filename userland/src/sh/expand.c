@@ -154,15 +154,15 @@ static char *join_parameters(char separator)
 
 static void add_all_parameters(Expansion *expansion, char which, bool quoted)
 {
-    if (quoted && (which == '*' || expansion->purpose != PURPOSE_FIELDS)) {
+    if (expansion->purpose != PURPOSE_FIELDS || (quoted && which == '*')) {
         char *joined = join_parameters(which == '*' ? *field_separators() : ' ');
-        add_value(expansion, joined, true);
+        add_value(expansion, joined, quoted);
         free(joined);
         return;
     }
     for (int i = 0; i < sh.parameter_count; i++) {
         if (i > 0)
-            add(expansion, ' ', expansion->purpose == PURPOSE_FIELDS ? MARK_BREAK : MARK_SPLIT);
+            add(expansion, ' ', MARK_BREAK);
         add_value(expansion, sh.parameters[i], quoted);
     }
 }

@@ -108,6 +108,20 @@ Word *parse_body(Arena *arena, const char *text)
 
 /* ---- expansions ---- */
 
+/* The next character once line continuations are taken out, as inside "${x\<newline>}" (XCU 2.2.1). */
+static int peek_joined(Input *input)
+{
+    while (peek_char(input) == '\\') {
+        next_char(input);
+        if (peek_char(input) != '\n') {
+            push_text(input, "\\", NULL);
+            break;
+        }
+        next_char(input);
+    }
+    return peek_char(input);
+}
+
 /* $((...)): collects up to the "))"; false when the parentheses turn out to be $( (...) ), with all pushed back. */
 static bool collect_arithmetic(Input *input, Buffer *text)
 {
@@ -199,15 +213,15 @@ static bool is_name_char(int c, bool first)
 static char *read_parameter_name(Parser *parser, bool in_braces)
 {
     Buffer name = {0};
-    int c = peek_char(parser->input);
+    int c = peek_joined(parser->input);
     if (is_special_parameter(c)) {
         buffer_add_char(&name, (char)next_char(parser->input));
     } else if (c > 0 && c < 128 && isdigit(c)) {
         do
             buffer_add_char(&name, (char)next_char(parser->input));
-        while (in_braces && (c = peek_char(parser->input)) > 0 && c < 128 && isdigit(c));
+        while (in_braces && (c = peek_joined(parser->input)) > 0 && c < 128 && isdigit(c));
     } else {
-        while (is_name_char(peek_char(parser->input), name.length == 0))
+        while (is_name_char(peek_joined(parser->input), name.length == 0))
             buffer_add_char(&name, (char)next_char(parser->input));
     }
     char *copy = arena_copy(parser->arena, name.data, name.length);
@@ -231,7 +245,7 @@ static ParameterOperator read_operator(Parser *parser, Part *part)
     default: break;
     }
     if (!part->null_too && (c == '#' || c == '%')) {
-        bool longest = peek_char(input) == c;
+        bool longest = peek_joined(input) == c;
         if (longest)
             next_char(input);
         if (c == '#')
@@ -250,13 +264,13 @@ static void read_braces(Builder *builder, bool quoted)
     Part *part = add_part(builder, PART_PARAMETER, quoted);
     part->text = read_parameter_name(parser, true);
 
-    int c = peek_char(input);
+    int c = peek_joined(input);
     /* "${#}" and "${#-x}" are of the parameter "#"; "${#x}" and "${##}" are lengths. */
     if (strcmp(part->text, "#") == 0 && c != '}') {
         bool named = is_name_char(c, false) || (is_special_parameter(c) && c != '-' && c != '?' && c != '#');
         if (c == '#' || c == '?' || c == '-') { /* a length only if the brace closes right after it */
             next_char(input);
-            named = peek_char(input) == '}';
+            named = peek_joined(input) == '}';
             char text[2] = {(char)c, '\0'};
             push_text(input, text, NULL);
         }
@@ -267,7 +281,7 @@ static void read_braces(Builder *builder, bool quoted)
     }
     if (*part->text == '\0')
         raise_error(2, "syntax error: bad substitution");
-    if (part->operator == OPERATOR_NONE && peek_char(input) != '}') {
+    if (part->operator == OPERATOR_NONE && peek_joined(input) != '}') {
         part->operator = read_operator(parser, part);
         bool is_pattern = part->operator >= OPERATOR_SHORTEST_PREFIX;
         part->word = read_word_in(parser, quoted && !is_pattern ? CONTEXT_QUOTED_BRACE : CONTEXT_BRACE);
@@ -308,7 +322,7 @@ static void read_dollar_quotes(Builder *builder)
 static void read_dollar(Builder *builder, Context context, bool quoted)
 {
     Parser *parser = builder->parser;
-    int c = peek_char(parser->input);
+    int c = peek_joined(parser->input);
     if (c == '(') {
         next_char(parser->input);
         read_parenthesis(builder, quoted);
