@@ -154,15 +154,15 @@ function onHost(folder: string, todo: Step): string {
   }
 }
 
-function treeOnHost(folder: string): string[] {
+function treeOnHost(folder: string, below = ""): string[] {
   return fs
-    .readdirSync(folder, { recursive: true, withFileTypes: true })
-    .map((entry) => {
-      const full = join(entry.parentPath, entry.name);
-      const { nlink, size } = fs.lstatSync(full);
-      const place = full.slice(folder.length + 1);
-      if (entry.isDirectory()) return `${place}/ ${nlink}`;
-      return entry.isSymbolicLink() ? `${place} -> ${fs.readlinkSync(full)}` : `${place} ${nlink} ${size}`;
+    .readdirSync(join(folder, below))
+    .flatMap((entry) => {
+      const place = join(below, entry);
+      const full = join(folder, place);
+      const stat = fs.lstatSync(full);
+      if (stat.isDirectory()) return [`${place}/ ${stat.nlink}`, ...treeOnHost(folder, place)];
+      return stat.isSymbolicLink() ? `${place} -> ${fs.readlinkSync(full)}` : `${place} ${stat.nlink} ${stat.size}`;
     })
     .sort();
 }
