@@ -8,18 +8,21 @@ const targets = findTargets();
 after(() => removeTargets(targets));
 
 for (const file of ["shell.txt", "utilities.txt"]) {
-    for (const target of targets) {
-        describe(`${file} on ${target.name}`, { skip: target.skip, concurrency: 2 }, () => {
-            for (const { title, script, shell, needsPath } of readCases(file)) {
-                const skip = !isInstalled(shell) ? `${shell} is not installed`
-                    : needsPath && target.path === "/nowhere" ? "programs are not found along PATH here" : false;
-                it(title, { skip }, async () => {
-                    const expected = await runInFolder([shell, "-c", script], process.env.PATH);
-                    const actual = await runInFolder([...target.command, "sh", "-c", script], target.path);
-                    assert.equal(actual.stdout, expected.stdout, `standard error: ${actual.stderr}`);
-                    assert.equal(actual.status, expected.status);
-                });
-            }
+  for (const target of targets) {
+    describe(`${file} on ${target.name}`, { skip: target.skip, concurrency: 2 }, () => {
+      for (const { title, script, shell, needsPath } of readCases(file)) {
+        const skip = !isInstalled(shell)
+          ? `${shell} is not installed`
+          : needsPath && target.path === "/nowhere"
+            ? "programs are not found along PATH here"
+            : false;
+        it(title, { skip }, async () => {
+          const expected = await runInFolder([shell, "-c", script], process.env.PATH);
+          const actual = await runInFolder([...target.command, "sh", "-c", script], target.path);
+          assert.equal(actual.stdout, expected.stdout, `standard error: ${actual.stderr}`);
+          assert.equal(actual.status, expected.status);
         });
-    }
+      }
+    });
+  }
 }

@@ -20,44 +20,50 @@ const USERLAND = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** Unpacks the regular files of an image's bin folder. */
 export function unpackPrograms(architecture) {
-    const folder = mkdtempSync(join(tmpdir(), `vbox-${architecture}-`));
-    const image = readFileSync(join(USERLAND, "images", architecture, "root.tar"));
-    const links = [];
-    for (let offset = 0; offset + 512 <= image.length && image[offset] !== 0;) {
-        const field = (start, length) => image.toString("latin1", offset + start, offset + start + length).replace(/\0.*$/s, "");
-        const [path, size, type, target] = [field(0, 100), parseInt(field(124, 12), 8), field(156, 1), field(157, 100)];
-        if (path.startsWith("bin/") && type === "0")
-            writeFileSync(join(folder, path.slice(4)), image.subarray(offset + 512, offset + 512 + size), { mode: 0o755 });
-        if (path.startsWith("bin/") && type === "2") links.push([path.slice(4), target]);
-        offset += 512 + Math.ceil(size / 512) * 512;
-    }
-    for (const [name, target] of links) symlinkSync(target, join(folder, name));
-    return folder;
+  const folder = mkdtempSync(join(tmpdir(), `vbox-${architecture}-`));
+  const image = readFileSync(join(USERLAND, "images", architecture, "root.tar"));
+  const links = [];
+  for (let offset = 0; offset + 512 <= image.length && image[offset] !== 0;) {
+    const field = (start, length) =>
+      image.toString("latin1", offset + start, offset + start + length).replace(/\0.*$/s, "");
+    const [path, size, type, target] = [field(0, 100), parseInt(field(124, 12), 8), field(156, 1), field(157, 100)];
+    if (path.startsWith("bin/") && type === "0")
+      writeFileSync(join(folder, path.slice(4)), image.subarray(offset + 512, offset + 512 + size), { mode: 0o755 });
+    if (path.startsWith("bin/") && type === "2") links.push([path.slice(4), target]);
+    offset += 512 + Math.ceil(size / 512) * 512;
+  }
+  for (const [name, target] of links) symlinkSync(target, join(folder, name));
+  return folder;
 }
 
 /** How to run each architecture's programs on this host, or why that cannot be done. */
 export function findTargets() {
-    const hasQemu = spawnSync("qemu-riscv64", ["--version"]).status === 0;
-    const isNative = process.arch === "x64" && process.platform === "linux";
-    const native = isNative ? unpackPrograms("x86_64") : "";
-    const foreign = hasQemu ? unpackPrograms("riscv64") : "";
-    return [
-        { name: "x86_64", command: [join(native, "vbox")], path: native, skip: isNative ? false : "the host is not x86-64 Linux" },
-        {
-            name: "riscv64",
-            command: ["qemu-riscv64", join(foreign, "vbox")],
-            path: "/nowhere",
-            skip: hasQemu ? false : "qemu-riscv64 is not installed",
-        },
-    ];
+  const hasQemu = spawnSync("qemu-riscv64", ["--version"]).status === 0;
+  const isNative = process.arch === "x64" && process.platform === "linux";
+  const native = isNative ? unpackPrograms("x86_64") : "";
+  const foreign = hasQemu ? unpackPrograms("riscv64") : "";
+  return [
+    {
+      name: "x86_64",
+      command: [join(native, "vbox")],
+      path: native,
+      skip: isNative ? false : "the host is not x86-64 Linux",
+    },
+    {
+      name: "riscv64",
+      command: ["qemu-riscv64", join(foreign, "vbox")],
+      path: "/nowhere",
+      skip: hasQemu ? false : "qemu-riscv64 is not installed",
+    },
+  ];
 }
 
 /** @param {Target[]} targets */
 export function removeTargets(targets) {
-    for (const target of targets) {
-        const folder = dirname(target.command[target.command.length - 1]);
-        if (!target.skip) rmSync(folder, { recursive: true, force: true });
-    }
+  for (const target of targets) {
+    const folder = dirname(target.command[target.command.length - 1]);
+    if (!target.skip) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /**
@@ -65,86 +71,87 @@ export function removeTargets(targets) {
  * reference, not dash) or "@path" (the snippet looks along PATH, so it cannot run where that leads nowhere).
  */
 export function readCases(name) {
-    const text = readFileSync(join(USERLAND, "test", "cases", name), "utf8");
-    return text
-        .split(/^### /m)
-        .slice(1)
-        .map((block) => {
-            const end = block.indexOf("\n");
-            const title = block.slice(0, end);
-            return {
-                title,
-                script: block.slice(end + 1),
-                shell: title.endsWith("@bash") ? "bash" : "dash",
-                needsPath: title.endsWith("@path"),
-            };
-        });
+  const text = readFileSync(join(USERLAND, "test", "cases", name), "utf8");
+  return text
+    .split(/^### /m)
+    .slice(1)
+    .map((block) => {
+      const end = block.indexOf("\n");
+      const title = block.slice(0, end);
+      return {
+        title,
+        script: block.slice(end + 1),
+        shell: title.endsWith("@bash") ? "bash" : "dash",
+        needsPath: title.endsWith("@path"),
+      };
+    });
 }
 
 /** Whether a reference program is installed. */
 export function isInstalled(program) {
-    return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
+  return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 }
 
 /** Runs a command in a new folder of known files, with a bare environment and a time limit. */
 export async function runInFolder(command, path) {
-    const folder = mkdtempSync(join(tmpdir(), "vbox-case-"));
-    try {
-        makeFiles(folder);
-        return await run(command, { cwd: folder, path });
-    } finally {
-        rmSync(folder, { recursive: true, force: true });
-    }
+  const folder = mkdtempSync(join(tmpdir(), "vbox-case-"));
+  try {
+    makeFiles(folder);
+    return await run(command, { cwd: folder, path });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** @returns {Promise<Outcome>} */
 export function run([program, ...args], { cwd = tmpdir(), path = process.env.PATH, input = "", limitMs = 20000 } = {}) {
-    return new Promise((resolve, reject) => {
-        const env = { PATH: path, HOME: "/", LC_ALL: "C", TZ: "UTC0" };
-        const child = spawn(resolveProgram(program), args, { cwd, env });
-        const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
-        let stdout = "", stderr = "";
-        child.stdout.setEncoding("latin1").on("data", (text) => (stdout += text));
-        child.stderr.setEncoding("latin1").on("data", (text) => (stderr += text));
-        child.stdin.on("error", () => {}); // a command may end before it has read its input
-        child.stdin.end(input);
-        child.on("error", reject);
-        child.on("close", (code, signal) => {
-            clearTimeout(timer);
-            resolve({ stdout, stderr, status: code ?? signal });
-        });
+  return new Promise((resolve, reject) => {
+    const env = { PATH: path, HOME: "/", LC_ALL: "C", TZ: "UTC0" };
+    const child = spawn(resolveProgram(program), args, { cwd, env });
+    const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+    let stdout = "",
+      stderr = "";
+    child.stdout.setEncoding("latin1").on("data", (text) => (stdout += text));
+    child.stderr.setEncoding("latin1").on("data", (text) => (stderr += text));
+    child.stdin.on("error", () => {}); // a command may end before it has read its input
+    child.stdin.end(input);
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ stdout, stderr, status: code ?? signal });
     });
+  });
 }
 
 /** A program's path. */
 export function resolveProgram(name) {
-    if (name.includes("/")) return name;
-    return spawnSync("sh", ["-c", 'command -v "$0"', name], { encoding: "utf8" }).stdout.trim();
+  if (name.includes("/")) return name;
+  return spawnSync("sh", ["-c", 'command -v "$0"', name], { encoding: "utf8" }).stdout.trim();
 }
 
 /** Fills a folder with the files that the snippets know. */
 export function makeFiles(folder) {
-    const files = {
-        "a.txt": "line one\nan apple\n",
-        "b.txt": "line two\n",
-        "words.txt": "banana\nfig\nApple\nkiwi\napple\ncherry\n",
-        "dups.txt": "b\na\nb\nc\na\nb\n",
-        "numbers.txt": "10\n9\n-3\n2.5\n100\n9\n0\n\n2.25\n",
-        "human.txt": "1K\n2M\n500\n3K\n1G\n",
-        "table.txt": "x 3 one\ny 10 two\nz 2 three\nw 3 four\n",
-        "colons.txt": "carol:b:30\nalice:a:20\nbob:b:10\n",
-        "blank.txt": "one\n\n\ntwo\n\n",
-        "tabs.txt": "a\tb\tc\nd\te\n\u0001\u007fend\n",
-        "utf8.txt": "h\u00e9llo\n\u20acuro\n",
-        "1digit": "1\n",
-        ".hidden": "h\n",
-        "big": "x".repeat(5000),
-        "old": "old\n",
-        "sub/x.c": "int main(void) { return 0; }\n",
-        "sub/y.h": "extern int main(void);\n",
-        "sub/empty": "",
-    };
-    mkdirSync(join(folder, "sub"));
-    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
-    utimesSync(join(folder, "old"), 946684800, 946684800);
+  const files = {
+    "a.txt": "line one\nan apple\n",
+    "b.txt": "line two\n",
+    "words.txt": "banana\nfig\nApple\nkiwi\napple\ncherry\n",
+    "dups.txt": "b\na\nb\nc\na\nb\n",
+    "numbers.txt": "10\n9\n-3\n2.5\n100\n9\n0\n\n2.25\n",
+    "human.txt": "1K\n2M\n500\n3K\n1G\n",
+    "table.txt": "x 3 one\ny 10 two\nz 2 three\nw 3 four\n",
+    "colons.txt": "carol:b:30\nalice:a:20\nbob:b:10\n",
+    "blank.txt": "one\n\n\ntwo\n\n",
+    "tabs.txt": "a\tb\tc\nd\te\n\u0001\u007fend\n",
+    "utf8.txt": "h\u00e9llo\n\u20acuro\n",
+    "1digit": "1\n",
+    ".hidden": "h\n",
+    big: "x".repeat(5000),
+    old: "old\n",
+    "sub/x.c": "int main(void) { return 0; }\n",
+    "sub/y.h": "extern int main(void);\n",
+    "sub/empty": "",
+  };
+  mkdirSync(join(folder, "sub"));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  utimesSync(join(folder, "old"), 946684800, 946684800);
 }
