@@ -126,7 +126,11 @@ export function createProcess(
   },
 ): Process {
   const process: Process = {
-    ...what,
+    // Field by field: with a spread, V8 takes ten times as long and leaves an object with slow properties.
+    pid: what.pid,
+    space: what.space,
+    files: what.files,
+    fs: what.fs,
     signals: what.signals ?? createSignalTable(),
     limits: what.limits ?? defaultLimits(k),
     parent: 0,
