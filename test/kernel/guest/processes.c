@@ -90,6 +90,48 @@ static void test_exec(void) {
   CHECK_FAILS(execl("/tmp/garbage", "x", NULL), EACCES);
 }
 
+/** A copy of this program that is owned by root and has the set-uid bit. */
+static void make_set_id_program(const char *path) {
+  static char buffer[65536];
+  ssize_t length;
+  int from = open("/proc/self/exe", O_RDONLY), to = open(path, O_CREAT | O_WRONLY, 0755);
+  while ((length = read(from, buffer, sizeof buffer)) > 0) write(to, buffer, length);
+  close(from);
+  close(to);
+  chmod(path, 04755);
+}
+
+static void test_set_id_programs(void) {
+  int status;
+  make_set_id_program("/tmp/set-id");
+  IN_CHILD(status, {
+    if (setgid(1000) != 0 || setuid(1000) != 0) _exit(1);
+    if (setuid(0) != -1 || errno != EPERM) _exit(2);
+    execl("/tmp/set-id", "x", "set-id", NULL);
+    _exit(3);
+  });
+  CHECK(WEXITSTATUS(status) == 21);
+  IN_CHILD(status, {
+    setuid(1000);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    execl("/tmp/set-id", "x", "set-id", NULL);
+  });
+  CHECK(WEXITSTATUS(status) == 22);
+  IN_CHILD(status, {
+    struct rlimit few = {3, 3};
+    setrlimit(RLIMIT_NPROC, &few);
+    if (setuid(1000) != 0) _exit(1);
+    pid_t children[4];
+    int made = 0;
+    while (made < 4 && (children[made] = fork()) > 0) made++;
+    if (made < 4 && children[made] == 0) for (;;) pause();
+    int failure = errno;
+    for (int i = 0; i < made; i++) kill(children[i], SIGKILL);
+    _exit(made == 2 && failure == EAGAIN ? 0 : 2);
+  });
+  CHECK(status == 0);
+}
+
 static void test_waiting(void) {
   int status, pipes[2], parent = 0;
   pipe(pipes);
@@ -191,8 +233,12 @@ static void test_names_and_priorities(void) {
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "executed") == 0) return executed(argc, argv);
   if (argc == 4 && strcmp(argv[1], "script") == 0) return strcmp(argv[2], "/tmp/script") == 0 && strcmp(argv[3], "one") == 0 ? 11 : 12;
+  if (argc == 2 && strcmp(argv[1], "set-id") == 0) {
+    return geteuid() == 0 && getuid() == 1000 && getauxval(AT_SECURE) == 1 ? 21 : geteuid() == 1000 ? 22 : 23;
+  }
   test_kinds_of_fork();
   test_exec();
+  test_set_id_programs();
   test_waiting();
   test_groups_and_sessions();
   test_limits();
