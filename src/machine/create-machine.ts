@@ -13,8 +13,10 @@ import type { KernelBinding, Machine, MachineOptions, MachineProbes, RunLimit, S
 import { Ram } from "./ram.ts";
 import { CodeCache } from "./riscv64/code.ts";
 import { HartCore, type HartMachine, type Tier } from "./riscv64/hart-core.ts";
+import { DEFAULT_HOTNESS, Sampler } from "./riscv64/hotness.ts";
 import { buildInterpreterModule, instantiateInterpreter, type InterpreterKind } from "./riscv64/interpreter.ts";
 import { CELL, layOut, MAX_HARTS, savedWindow, WINDOW_SIZE } from "./riscv64/layout.ts";
+import { Regions } from "./riscv64/regions.ts";
 import { pendingInterrupts } from "./riscv64/traps.ts";
 import { createBus } from "./system-bus.ts";
 
@@ -50,6 +52,8 @@ class RiscvMachine implements Machine, HartMachine {
   private readonly bytes: Uint8Array;
   private readonly tier: Tier;
   private readonly wasm: WasmMemory;
+  private readonly regions: Regions;
+  private readonly sampler: Sampler;
   /** Instructions until the machine goes over to the joined interpreter. */
   private joinsAt: number;
   private readonly events: PendingEvent[] = [];
@@ -85,6 +89,8 @@ class RiscvMachine implements Machine, HartMachine {
     // There is at least one hart.
     this.running = harts[0] as HartCore;
     this.wasm = memory;
+    this.regions = new Regions(memory, this.code);
+    this.sampler = new Sampler(options.hotness ?? DEFAULT_HOTNESS);
     this.joinsAt = options.joinAfter ?? 0;
     if (this.joinsAt === 0) this.join();
     else this.useInterpreter("plain");
@@ -107,7 +113,7 @@ class RiscvMachine implements Machine, HartMachine {
 
   /** One interpreter for all harts: it works on the window of whichever runs. */
   private useInterpreter(kind: InterpreterKind): void {
-    const interpreter = instantiateInterpreter(compileInterpreter(kind), this.wasm, {
+    const interpreter = instantiateInterpreter(compileInterpreter(kind), this.wasm, this.regions.table, {
       slow: () => this.running.slow(),
       miss: () => this.running.miss(),
       load: (size, lo, hi) => this.running.load(size, lo, hi),
@@ -124,6 +130,13 @@ class RiscvMachine implements Machine, HartMachine {
     this.joinsAt = Infinity;
     this.useInterpreter("joined");
     this.code.startJoining();
+  }
+
+  /** Notes where a hart was preempted, which is mostly the head of a loop, and translates what was found hot. */
+  private sample(hart: HartCore, spent: number): void {
+    if (!this.sampler.add(hart, spent)) return;
+    const hot = this.sampler.take();
+    if (hot.length > 0) this.regions.translate(hot);
   }
 
   get memory(): Ram {
@@ -180,7 +193,7 @@ class RiscvMachine implements Machine, HartMachine {
       if (now >= untilNs) return { kind: "budget" };
       this.switchTo(hart);
       hart.refreshTimer();
-      const quantum = this.harts.length === 1 ? QUANTUM_ALONE : QUANTUM;
+      const quantum = Math.min(this.harts.length === 1 ? QUANTUM_ALONE : QUANTUM, this.sampler.quantum);
       const due = hart.registers.get(CELL.mip) & 32 ? Infinity : hart.timerDueNs;
       const horizon = Math.min(this.events[0]?.atNs ?? Infinity, due, untilNs) - now;
       const fuel = Math.max(1, Math.min(quantum, left, Math.ceil(horizon)));
@@ -189,6 +202,7 @@ class RiscvMachine implements Machine, HartMachine {
       left -= spent;
       this.joinsAt -= spent;
       if (this.joinsAt <= 0) this.join();
+      if (this.tier === "run" && this.joinsAt === Infinity) this.sample(hart, spent);
     }
   }
 

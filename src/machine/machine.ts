@@ -6,6 +6,7 @@
  */
 import type { Bus, Device, DeviceServices, HaltReason } from "./bus.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
+import type { Hotness } from "./riscv64/hotness.ts";
 import type { Hart, Privilege } from "./riscv64/hart.ts";
 
 /** The text of a resident kernel, and what its `kentry` instructions call. */
@@ -79,6 +80,8 @@ export interface MachineOptions {
    * make, which a machine that soon stops can do without. No difference to the guest.
    */
   readonly joinAfter?: number;
+  /** When hot loops are translated; no difference to the guest. */
+  readonly hotness?: Hotness;
   /** Where every hart starts, in M-mode, with a0 = hart id. Default: ramBase. */
   readonly resetPc?: number;
   /** How many pages of predecoded code to keep; a page takes 32 KiB, beside RAM. */

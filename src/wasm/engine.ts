@@ -6,6 +6,11 @@ export interface WasmMemory {
   readonly buffer: ArrayBuffer;
 }
 
+/** A table of functions. */
+export interface WasmTable {
+  set(index: number, value: unknown): void;
+}
+
 /** A compiled module. */
 export interface WasmModule {
   readonly [compiled]: true;
@@ -18,6 +23,7 @@ type Imports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 declare const WebAssembly: {
   Memory: new (limits: { initial: number; maximum: number }) => WasmMemory;
+  Table: new (shape: { element: "anyfunc"; initial: number; maximum: number }) => WasmTable;
   Module: new (bytes: Uint8Array<ArrayBuffer>) => WasmModule;
   Instance: new (module: WasmModule, imports: Imports) => { readonly exports: Exports };
 };
@@ -25,6 +31,11 @@ declare const WebAssembly: {
 /** A memory that cannot grow, so that views of its buffer stay valid. Pages are 64 KiB. */
 export function createMemory(pages: number): WasmMemory {
   return new WebAssembly.Memory({ initial: pages, maximum: pages });
+}
+
+/** A table that cannot grow. */
+export function createTable(size: number): WasmTable {
+  return new WebAssembly.Table({ element: "anyfunc", initial: size, maximum: size });
 }
 
 export function compileModule(bytes: Uint8Array<ArrayBuffer>): WasmModule {

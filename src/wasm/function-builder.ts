@@ -84,6 +84,7 @@ const OPCODE = {
   br_table: 0x0e,
   return: 0x0f,
   call: 0x10,
+  call_indirect: 0x11,
   drop: 0x1a,
   select: 0x1b,
   local_get: 0x20,
@@ -258,6 +259,14 @@ export class FunctionBuilder {
   callValue<T extends ValueType>(type: T, functionIndex: number, ..._arguments: AnyValue[]): Value<T> {
     this.code.byte(OPCODE.call);
     this.code.unsigned(functionIndex);
+    return tokenOf(type);
+  }
+
+  /** Calls the function at an index of the table; `signature` is a type index. */
+  callIndirect<T extends ValueType>(type: T, signature: number, _index: I32): Value<T> {
+    this.code.byte(OPCODE.call_indirect);
+    this.code.unsigned(signature);
+    this.code.byte(0);
     return tokenOf(type);
   }
 

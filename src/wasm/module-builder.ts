@@ -32,7 +32,6 @@ export class ModuleBuilder {
   private importCount = 0;
   private importedFunctions = 0;
   private functionCount = 0;
-  private tableCount = 0;
   private globalCount = 0;
   private exportCount = 0;
   private nameCount = 0;
@@ -53,13 +52,17 @@ export class ModuleBuilder {
     return this.importedFunctions++;
   }
 
-  /** A table of functions that is imported; returns its index. */
-  importTable(module: string, name: string, minimum: number): number {
+  /** Imports a table of functions; it is the table that indirect calls use. */
+  importTable(module: string, name: string, minimum: number): void {
     this.importName(module, name, KIND.table);
     this.importSection.byte(FUNCTION_REFERENCE);
     this.importSection.byte(0);
     this.importSection.unsigned(minimum);
-    return this.tableCount++;
+  }
+
+  /** The index of a signature, for indirect calls. */
+  typeOf(signature: Signature): number {
+    return this.typeIndex(signature);
   }
 
   /** A mutable 32-bit global; returns its index. */

@@ -1,5 +1,5 @@
 /**
- * The public riscv-tests, on both tiers. They are not part of this repository: build them elsewhere, and name the folder of
+ * The public riscv-tests, on each tier. They are not part of this repository: build them elsewhere, and name the folder of
  * ELF files in VITRINE_RISCV_TESTS. Without it the test reports a skip.
  *
  * A test program reports through the symbol `tohost`: 1 is success, an odd number n is failure of its case n >> 1.
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { readI64, readU32 } from "../../src/lib/bytes.ts";
 import { createMachine } from "../../src/machine/create-machine.ts";
+import type { MachineOptions } from "../../src/machine/machine.ts";
 import { loadElf } from "../support/elf.ts";
 
 const folder = process.env["VITRINE_RISCV_TESTS"];
@@ -23,20 +24,25 @@ const LIMIT = 4_000_000;
  */
 const EXPLAINED: Readonly<Record<string, string>> = {};
 
+/** Translates whatever is seen once. */
+const HOT = { pause: 100, samples: 8, quantum: 10, threshold: 1 };
+
 if (folder === undefined) {
   test("riscv-tests", { skip: "VITRINE_RISCV_TESTS names no folder" }, () => undefined);
 } else {
   const names = readdirSync(folder).filter((name) => /^rv64\w+-[pv]-\w+$/.test(name));
-  for (const tier of ["run", "step"] as const) {
-    for (const name of names) {
-      test(`${name} (${tier})`, { skip: EXPLAINED[name] ?? false }, () => runProgram(join(folder, name), tier));
-    }
+  for (const name of names) {
+    const path = join(folder, name);
+    const skip = EXPLAINED[name] ?? false;
+    test(`${name} (interpreter)`, { skip }, () => runProgram(path, { tier: "run" }));
+    test(`${name} (exact tier)`, { skip }, () => runProgram(path, { tier: "step" }));
+    test(`${name} (regions)`, { skip }, () => runProgram(path, { tier: "run", hotness: HOT }));
   }
 }
 
-function runProgram(path: string, tier: "run" | "step"): void {
+function runProgram(path: string, options: Pick<MachineOptions, "tier" | "hotness">): void {
   const file = readFileSync(path);
-  const machine = createMachine({ ramBase: BASE, ramSize: SIZE, harts: 1, tier });
+  const machine = createMachine({ ramBase: BASE, ramSize: SIZE, harts: 1, ...options });
   loadElf(machine.memory, file);
   const tohost = findSymbol(file, "tohost");
   assert.ok(tohost !== undefined, "no symbol tohost");

@@ -60,6 +60,8 @@ export class CodeCache {
   private readonly writes: Uint16Array;
   /** By RAM page: how often its code was given up because of writes. */
   private readonly lostCode: Uint8Array;
+  /** By RAM page: its translated regions. */
+  private readonly regions = new Map<number, PageRegion[]>();
   /** By RAM page: the pages with an instruction that was decoded across their end into this one. */
   private readonly straddlingInto = new Map<number, Set<number>>();
   private readonly decoded: Decoded = newDecoded();
@@ -120,6 +122,7 @@ export class CodeCache {
   /** The page has no code frame any more. */
   private giveUp(page: number): void {
     this.frameOfPage[page] = 0;
+    this.regions.delete(page);
     this.forgetStraddling(page);
     this.listener.onEvict();
   }
@@ -134,6 +137,7 @@ export class CodeCache {
   clear(): void {
     this.frameOfPage.fill(0);
     this.straddlingInto.clear();
+    this.regions.clear();
     this.used = 0;
     this.free.length = 0;
     this.listener.onEvict();
@@ -166,6 +170,74 @@ export class CodeCache {
     const first = Math.max(0, (offset >> 1) - (2 * LONGEST_SEQUENCE - 1));
     const last = Math.min(SLOTS - 1, (offset + length - 1) >> 1);
     for (let slot = first; slot <= last; slot++) this.halves[(base + slot * RECORD_SIZE) >> 1] = OP.decode;
+    this.dropRegions(page, first, last);
+  }
+
+  /** Whether the record is the head of a translated region. */
+  isRegion(record: number): boolean {
+    return this.opAt(record) === OP.region;
+  }
+
+  /**
+   * The instructions from a record on that a region can have: up to a jump, which may be the last, or what leaves the page or
+   * is the exact tier's, which is not among them.
+   */
+  membersFrom(record: number, limit: number): CodeMember[] {
+    const page = this.pageAt(record);
+    if (this.recordsOfKnown(page) === undefined) return [];
+    const base = codeFrame(this.layout, (this.frameOfPage[page] ?? 1) - 1);
+    const pageHalf = (this.layout.ram + page * 4096) >> 1;
+    const members: CodeMember[] = [];
+    const { decoded } = this;
+    for (let slot = (record - base) / RECORD_SIZE; slot < SLOTS && members.length < limit;) {
+      const low = this.halves[pageHalf + slot] ?? 0;
+      const size = (low & 3) === 3 ? 4 : 2;
+      if (size === 4 && slot === SLOTS - 1) break;
+      const word = size === 2 ? expandCompressed(low) : low | ((this.halves[pageHalf + slot + 1] ?? 0) << 16);
+      if (!decodeInto(decoded, word)) break;
+      // Decoding succeeded, so the id is a row's.
+      const row = INSTRUCTIONS[decoded.id] as Instruction;
+      const transfer = transferOf(row, slot, decoded.imm);
+      const shape = SHAPES[this.chooseOp(row, size, transfer) - OP.first];
+      if (shape === undefined || transfer === "far" || row.mnemonic === "jalr") break;
+      const at = base + slot * RECORD_SIZE;
+      const target = transfer === "none" ? undefined : at + decoded.imm * 8;
+      const { id, rd, rs1, rs2, rs3, imm } = decoded;
+      members.push({ at, shape, id, rd, rs1, rs2, rs3, imm, target });
+      if (row.mnemonic === "jal") break;
+      slot += size / 2;
+    }
+    return members;
+  }
+
+  /** From now on control that comes to the record enters the region of that index. */
+  enterRegion(head: number, index: number, members: readonly CodeMember[]): void {
+    const page = this.pageAt(head);
+    const base = codeFrame(this.layout, (this.frameOfPage[page] ?? 1) - 1);
+    const last = members[members.length - 1];
+    if (last === undefined) return;
+    this.halves[(head + RECORD.rs3) >> 1] = index;
+    this.halves[head >> 1] = OP.region;
+    const slotOf = (at: number): number => (at - base) / RECORD_SIZE;
+    const regions = this.regions.get(page) ?? [];
+    regions.push({ head, first: slotOf(head), end: slotOf(last.at) + last.shape.size / 2 });
+    this.regions.set(page, regions);
+  }
+
+  /** Slots [first, last] of a page have changed: regions that have any of them are entered no more. */
+  private dropRegions(page: number, first: number, last: number): void {
+    const regions = this.regions.get(page);
+    if (regions === undefined) return;
+    const kept = regions.filter((region) => region.first > last || region.end <= first);
+    for (const region of regions) if (!kept.includes(region)) this.halves[region.head >> 1] = OP.decode;
+    if (kept.length === 0) this.regions.delete(page);
+    else this.regions.set(page, kept);
+  }
+
+  /** The records of a page that has some. */
+  private recordsOfKnown(page: number): number | undefined {
+    const known = this.frameOfPage[page] ?? 0;
+    return known === 0 ? undefined : codeFrame(this.layout, known - 1);
   }
 
   /** Decodes the instruction of a record, and those that follow it. */
@@ -316,6 +388,27 @@ export class CodeCache {
       if (best !== 0) this.halves[first >> 1] = best;
     }
   }
+}
+
+/** An instruction of a region: its record, its shape and its operands. */
+export interface CodeMember {
+  readonly at: number;
+  readonly shape: Shape;
+  readonly id: number;
+  readonly rd: number;
+  readonly rs1: number;
+  readonly rs2: number;
+  readonly rs3: number;
+  readonly imm: number;
+  /** The record that a branch or jump goes to. */
+  readonly target: number | undefined;
+}
+
+/** A translated region of a page: the record of its head, and the slots [first, end) that it covers. */
+interface PageRegion {
+  readonly head: number;
+  readonly first: number;
+  readonly end: number;
 }
 
 export interface CodeCacheListener {

@@ -181,6 +181,13 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
     return "found";
   }
 
+  /** The record of the pc, if the execute TLB knows it. */
+  get currentRecord(): number | undefined {
+    const { registers, tlbs } = this;
+    const index = tlbs.find("execute", registers.pcLo, registers.pcHi);
+    return index < 0 ? undefined : tlbs.addendAt(index) + (registers.pcLo & 0xffe) * 8;
+  }
+
   // --- The exact tier ----------------------------------------------------------------------------------------------
 
   /** Executes the instruction at the pc, or takes its exception. */

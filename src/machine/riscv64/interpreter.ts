@@ -19,7 +19,7 @@
  * Nothing in a handler calls: a call costs the registers around it (measured: 2 times on memory-bound loops).
  */
 import { findInstruction, INSTRUCTIONS } from "../../isa/riscv64/instructions.ts";
-import { instantiate, type WasmMemory, type WasmModule } from "../../wasm/engine.ts";
+import { instantiate, type WasmMemory, type WasmModule, type WasmTable } from "../../wasm/engine.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
 import type { I32 } from "../../wasm/values.ts";
@@ -44,6 +44,9 @@ export interface InterpreterHost {
   loadReserved(size: number, lo: number, hi: number): number;
   storeConditional(size: number, lo: number, hi: number): number;
 }
+
+/** Size of the table of translated regions. */
+export const REGIONS = 1024;
 
 export interface Interpreter {
   run(): number;
@@ -72,17 +75,24 @@ export function buildInterpreterModule(kind: InterpreterKind): Uint8Array<ArrayB
     loadReserved: module.importFunction("host", "loadReserved", ACCESS),
     storeConditional: module.importFunction("host", "storeConditional", ACCESS),
   };
+  module.importTable("host", "regions", REGIONS);
   const f = new FunctionBuilder();
-  emitRun(f, kind, slow, miss);
+  emitRun(f, kind, slow, miss, module.typeOf(NOTHING_TO_I32));
   module.addFunction("run", NOTHING_TO_I32, f, { export: "run" });
   emitStep(f, stepImports);
   module.addFunction("step", { parameters: ["i32"], results: ["i32"] }, f, { export: "step" });
   return module.finish();
 }
 
-export function instantiateInterpreter(module: WasmModule, memory: WasmMemory, host: InterpreterHost): Interpreter {
+export function instantiateInterpreter(
+  module: WasmModule,
+  memory: WasmMemory,
+  regions: WasmTable,
+  host: InterpreterHost,
+): Interpreter {
   const imports = {
     memory,
+    regions,
     slow: () => host.slow(),
     miss: () => host.miss(),
     load: (size: number, lo: number, hi: number) => host.load(size, lo, hi),
@@ -95,7 +105,13 @@ export function instantiateInterpreter(module: WasmModule, memory: WasmMemory, h
   return instantiate(module, { host: imports }) as unknown as Interpreter;
 }
 
-function emitRun(f: FunctionBuilder, kind: InterpreterKind, slowFunction: number, missFunction: number): void {
+function emitRun(
+  f: FunctionBuilder,
+  kind: InterpreterKind,
+  slowFunction: number,
+  missFunction: number,
+  regionType: number,
+): void {
   f.reset([]);
   const joined = kind === "joined" ? sequences() : [];
   const opCount = OP.first + SHAPES.length + joined.length;
@@ -161,6 +177,13 @@ function emitRun(f: FunctionBuilder, kind: InterpreterKind, slowFunction: number
   f.setLocal(ip, i32.add(getIp(), i32.const(distance * RECORD_SIZE)));
   f.setLocal(pcBase, i64.sub(f.getLocal(pcBase, "i64"), i64.const((distance * RECORD_SIZE) / 8)));
   f.branch(dispatch);
+  f.end(); // OP.region
+  f.store("i64", zero(), f.getLocal(pcBase, "i64"), CELL.pcBase);
+  saveFuel();
+  f.setLocal(status, f.callIndirect("i32", regionType, f.load("i32_16u", getIp(), RECORD.rs3)));
+  f.setLocal(ip, f.load("i32", zero(), CELL.ip));
+  f.setLocal(fuel, f.load("i32", zero(), CELL.fuel));
+  f.branchTable([dispatch, slow], leave, f.getLocal(status, "i32"));
   const emitter = new RunEmitter(f, { ...frame, dispatch, slow, far, leave });
   for (const shape of SHAPES) {
     f.end();
@@ -210,7 +233,7 @@ function emitRun(f: FunctionBuilder, kind: InterpreterKind, slowFunction: number
 }
 
 /** The semantics of a shape with what its format asks for first: floating-point state that is ready. */
-function semanticsOf(shape: Shape): Semantics {
+export function semanticsOf(shape: Shape): Semantics {
   const semantics = findSemantics(shape.mnemonic);
   if (semantics === undefined) throw new Error(`no semantics for ${shape.mnemonic}`);
   const requirement = floatRequirement(shape);
@@ -221,7 +244,8 @@ function semanticsOf(shape: Shape): Semantics {
   };
 }
 
-function floatRequirement(shape: Shape): number | undefined {
+/** The cell that must be set before a floating-point shape may be executed, if it is one. */
+export function floatRequirement(shape: Shape): number | undefined {
   const row = findInstruction(shape.mnemonic);
   if (row === undefined || (row.extension !== "F" && row.extension !== "D")) return undefined;
   const rounds = row.format.operands.some((operand) => operand === "rm" || operand === "rmExact");

@@ -79,14 +79,14 @@ export class RunEmitter implements RiscvEmitter {
   readonly f32: F32Operators;
   readonly f64: F64Operators;
   rounding: EmittedRounding = "nearest";
-  private readonly f: FunctionBuilder;
-  private readonly frame: Frame;
+  protected readonly f: FunctionBuilder;
+  protected readonly frame: Frame;
   /** Set by `begin`, before anything is emitted. */
-  private shape: Shape = NO_SHAPE;
+  protected shape: Shape = NO_SHAPE;
   /** Offset of the record's fields from `ip`, and how many instructions of the sequence come before this one. */
   private recordOffset = 0;
-  private retired = 0;
-  private ended = false;
+  protected retired = 0;
+  protected ended = false;
   /** In a sequence: whether this instruction's result is kept, and which operand is the result of the one before it. */
   private keepsResult = false;
   private forwarding: Forwarding = "none";
@@ -332,7 +332,7 @@ export class RunEmitter implements RiscvEmitter {
     this.slow(this.i32.eqz(this.f.load("i32", this.i32.const(0), cell)));
   }
 
-  private begin(shape: Shape, recordOffset: number, retired: number): void {
+  protected begin(shape: Shape, recordOffset: number, retired: number): void {
     this.shape = shape;
     this.rounding = shape.rounding;
     this.recordOffset = recordOffset;
@@ -351,12 +351,16 @@ export class RunEmitter implements RiscvEmitter {
       this.spend();
       this.f.branch(this.frame.dispatch);
     }
+    this.releaseTemporaries();
+  }
+
+  protected releaseTemporaries(): void {
     for (const { local, type } of this.temporaries) this.f.release(local, type);
     this.temporaries.length = 0;
   }
 
   /** Control goes to pc + imm. Backward and far transfers are where fuel is checked. */
-  private transfer(): void {
+  protected transfer(): void {
     const { f, frame, i32, i64 } = this;
     if (this.shape.transfer === "far") {
       f.setLocal(frame.target, i64.add(this.pc(), this.imm()));
@@ -405,7 +409,7 @@ export class RunEmitter implements RiscvEmitter {
     return this.f.load("i32_16u", this.getIp(), this.recordOffset + field);
   }
 
-  private register<T extends "i32" | "i64" | "f32" | "f64">(type: T, field: number): Value<T> {
+  protected register<T extends "i32" | "i64" | "f32" | "f64">(type: T, field: number): Value<T> {
     this.f.load(type, this.field16(field), 0);
     return tokenOf(type);
   }
@@ -433,7 +437,7 @@ export class RunEmitter implements RiscvEmitter {
     return i32.add(i32.wrap_i64(virtual.get()), f.load("i32", entry.get(), table + 8));
   }
 
-  private localAt<T extends ValueType>(local: number, type: T): Local<T> {
+  protected localAt<T extends ValueType>(local: number, type: T): Local<T> {
     const { f } = this;
     return {
       get: () => f.getLocal(local, type),

@@ -26,7 +26,7 @@ export interface Shape {
 }
 
 /** Operations that are no instruction. */
-export const OP = { decode: 0, slow: 1, nextPage: 2, straddle: 3, first: 4 } as const;
+export const OP = { decode: 0, slow: 1, nextPage: 2, straddle: 3, region: 4, first: 5 } as const;
 
 /** Instructions with a compressed form, with the operands that the form fixes to zero, if it does. */
 const compressed: Partial<Record<Mnemonic, readonly (KnownZero | undefined)[]>> = {

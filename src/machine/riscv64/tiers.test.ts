@@ -1,6 +1,6 @@
 /**
- * The interpreter and the exact tier are the same machine: random programs, run on both in slices, agree after each slice on
- * every register, on memory, on what has retired and on where they were preempted. The programs jump anywhere in their own
+ * The interpreter, translated regions and the exact tier are the same machine: random programs, run on each in slices, agree
+ * after each slice on every register, on memory, on what has retired and on where they were preempted. The programs jump anywhere in their own
  * text, also into the middle of instructions, write into it, straddle pages, and trap all the time.
  */
 import assert from "node:assert/strict";
@@ -11,6 +11,7 @@ import { compress } from "../../isa/riscv64/compressed.ts";
 import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
 import { createMachine } from "../create-machine.ts";
 import type { Machine } from "../machine.ts";
+import type { Hotness } from "./hotness.ts";
 
 const BASE = 0x8000_0000;
 const TEXT = BASE + 0x1000;
@@ -137,9 +138,13 @@ const START = assemble(
   { base: BASE },
 );
 
-function prepare(seed: number, tier: "run" | "step"): Machine {
+/** Never translates; or translates whatever it sees, all the time. */
+const COLD: Hotness = { pause: Infinity, samples: 1, quantum: 1, threshold: 1 };
+const HOT: Hotness = { pause: 150, samples: 6, quantum: 5, threshold: 1 };
+
+function prepare(seed: number, tier: "run" | "step", hotness: Hotness): Machine {
   const random = randomNumbers(seed);
-  const machine = createMachine({ ramBase: BASE, ramSize: 1 << 20, harts: 1, tier });
+  const machine = createMachine({ ramBase: BASE, ramSize: 1 << 20, harts: 1, tier, hotness });
   machine.memory.write(START.base, START.bytes);
   machine.memory.write(TEXT, randomText(random));
   // After the text, a jump back to where registers are set again.
@@ -168,24 +173,26 @@ function stateOf(machine: Machine): string {
 }
 
 for (let seed = 1; seed <= SEEDS; seed++) {
-  test(`interpreter and exact tier agree, seed ${seed}`, () => {
+  test(`interpreter, regions and exact tier agree, seed ${seed}`, () => {
     const random = randomNumbers(seed + 1000);
-    const fast = prepare(seed, "run");
-    const exact = prepare(seed, "step");
+    const machines = [prepare(seed, "step", COLD), prepare(seed, "run", COLD), prepare(seed, "run", HOT)];
+    const [exact] = machines;
+    if (exact === undefined) return;
     for (let slice = 0; slice < SLICES; slice++) {
       const instructions = 1 + random(400);
       // Programs soon circle in some loop: each slice begins elsewhere, with one register new.
       const pc = TEXT + random(TEXT_BYTES / 2) * 2;
       const [register, lo, hi] = [10 + random(6), random(0x100000000) | 0, random(0x100000000) | 0];
-      for (const hart of [fast.harts[0], exact.harts[0]]) {
+      for (const machine of machines) {
+        const hart = machine.harts[0];
         if (slice > 0) hart?.setPc(pc);
         hart?.setX(register, lo, hi);
+        machine.run({ instructions });
       }
-      fast.run({ instructions });
-      exact.run({ instructions });
-      assert.equal(stateOf(fast), stateOf(exact), `seed ${seed}, slice ${slice}`);
+      for (const machine of machines) assert.equal(stateOf(machine), stateOf(exact), `seed ${seed}, slice ${slice}`);
     }
     const ram = { base: BASE, length: 1 << 16 };
-    assert.deepEqual(fast.memory.read(ram.base, ram.length), exact.memory.read(ram.base, ram.length));
+    const expected = exact.memory.read(ram.base, ram.length);
+    for (const machine of machines) assert.deepEqual(machine.memory.read(ram.base, ram.length), expected);
   });
 }
