@@ -117,6 +117,16 @@ export function isDying(thread: Thread): boolean {
   );
 }
 
+/** Puts the threads of a process that is to die in front of all that wait to run: behind a fork bomb their turn is a minute away. */
+function hasten(k: Kernel, process: Process): void {
+  const { runQueue } = k.state.scheduler;
+  const isDoomed = (tid: number): boolean => process.threads.includes(tid);
+  const doomed = runQueue.filter(isDoomed);
+  if (doomed.length === 0) return;
+  const others = runQueue.filter((tid) => !isDoomed(tid));
+  [...doomed, ...others].forEach((tid, i) => (runQueue[i] = tid));
+}
+
 /** Puts a temporary mask in force until the call under way ends (sigsuspend, ppoll, pselect, epoll_pwait). May be repeated. */
 export function useTemporaryMask(thread: Thread, mask: { lo: number; hi: number }): void {
   thread.savedSignalMask ??= thread.signalMask;
@@ -150,6 +160,7 @@ function queueSignal(k: Kernel, process: Process, target: Thread | undefined, in
   const taker =
     target === undefined ? chooseTaker(k, process, signal) : hasSignal(target.signalMask, signal) ? undefined : target;
   if (taker !== undefined) interrupt(k, taker);
+  if (signal === SIGNALS.SIGKILL) hasten(k, process);
   wake(k, signalWaitKey(process.pid));
   return 0;
 }
