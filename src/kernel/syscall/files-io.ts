@@ -145,7 +145,8 @@ export function writePieces(
     }
     if (failed(count)) {
       if (count === "EPIPE") sendThreadSignal(k, thread, kernelSignal(SIGNALS.SIGPIPE));
-      if (count === "EFBIG" && done === 0 && hasSizeLimit(call.process)) sendThreadSignal(k, thread, kernelSignal(SIGNALS.SIGXFSZ));
+      if (count === "EFBIG" && done === 0 && hasSizeLimit(call.process))
+        sendThreadSignal(k, thread, kernelSignal(SIGNALS.SIGXFSZ));
       return done > 0 ? done : count;
     }
     if (count === 0) break;

@@ -62,7 +62,8 @@ function mountAt(
     noExec: (flags & abi.MS_NOEXEC) !== 0,
     noSuid: (flags & abi.MS_NOSUID) !== 0,
   };
-  if ((flags & abi.MS_REMOUNT) !== 0) return remount(call, over, wanted, (flags & abi.MS_BIND) !== 0 ? "mount" : "system");
+  if ((flags & abi.MS_REMOUNT) !== 0)
+    return remount(call, over, wanted, (flags & abi.MS_BIND) !== 0 ? "mount" : "system");
   if ((flags & PROPAGATION) !== 0) return over.inode === over.mount.root ? 0 : "EINVAL";
   if ((flags & (abi.MS_BIND | abi.MS_MOVE)) !== 0) {
     if (source === undefined) return "EINVAL";
