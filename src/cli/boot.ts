@@ -4,6 +4,7 @@ import { logTraps } from "../inspect/trap-log.ts";
 import { boot } from "../node/index.ts";
 import { machineOptions, MACHINE_OPTIONS, type Command } from "./command.ts";
 import { ESCAPE_HELP } from "./console-escape.ts";
+import { onHostSignal } from "./host-signals.ts";
 import type { ParsedOptions } from "./options.ts";
 import { hostStdout, waitForReaders, writeStderr } from "./output.ts";
 import { connectTerminal } from "./terminal.ts";
@@ -49,6 +50,10 @@ export const bootCommand: Command = {
         panic: (message) => system.control.panic(message),
         fault: () => system.control.fault(),
       },
+    });
+    onHostSignal((number) => {
+      exitStatus = 128 + number;
+      leave();
     });
     const state = await Promise.race([system.stopped, left]);
     terminal.release();

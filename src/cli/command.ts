@@ -41,7 +41,7 @@ export function machineOptions({ values }: ParsedOptions, defaultDate: Date | un
   const arch = one(values, "arch") ?? "riscv64";
   if (arch !== "riscv64") throw new UsageError(`--arch ${arch} is not there; riscv64 is`);
   const memory = parseSize(one(values, "memory") ?? "128M", "--memory");
-  if (memory < LEAST_MEMORY || memory > MOST_MEMORY) throw new UsageError("--memory wants a size from 16M to 2G");
+  if (memory < LEAST_MEMORY || memory > MOST_MEMORY) throw new UsageError(`--memory wants a size from 16M to 2G, not “${one(values, "memory") ?? ""}”`);
   const date = one(values, "date");
   const seed = one(values, "seed");
   const root = one(values, "root");

@@ -76,11 +76,9 @@ export function parseOptions(rows: readonly OptionRow[], args: readonly string[]
 }
 
 function unknownOption(rows: readonly OptionRow[], given: string): string {
-  const nearest = suggest(
-    given,
-    rows.flatMap((row) => [`--${row.name}`, ...(row.short === undefined ? [] : [`-${row.short}`])]),
-  );
-  return `unknown option ${given}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
+  // One letter is as near to any other: only long names are guessed.
+  const nearest = given.startsWith("--") ? suggest(given, rows.map((row) => `--${row.name}`)) : undefined;
+  return `unknown option ${given}${nearest === undefined ? "; --help lists them" : `; did you mean ${nearest}?`}`;
 }
 
 /** The candidate nearest to a misspelt word, if one is near enough to be what was meant. */

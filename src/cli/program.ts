@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import type { GuestProcess } from "../node/guest-process.ts";
 import type { BootOptions, Vitrine } from "../node/index.ts";
 import { findGuestProgram } from "../node/spawn.ts";
+import { onHostSignal } from "./host-signals.ts";
 import { hostStderr, hostStdout, waitForReaders } from "./output.ts";
 import { connectTerminal } from "./terminal.ts";
 
@@ -32,6 +33,7 @@ export function connectProgram(): ConnectedProgram {
         const guest = system.spawnOnConsole(argv, { env: place.env, cwd: place.cwd });
         const terminal = connectTerminal(system, { onExit: () => guest.kill(9) });
         guest.status.then(terminal.release, terminal.release);
+        onHostSignal(guest.kill);
         return guest;
       },
     };
@@ -59,7 +61,7 @@ export function connectProgram(): ConnectedProgram {
         process.stdin.on("end", () => guest.stdin.end());
         process.stdin.on("error", () => guest.stdin.end());
       }
-      for (const [name, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) process.once(name, () => guest.kill(number));
+      onHostSignal(guest.kill);
       return guest;
     },
   };
@@ -83,6 +85,7 @@ function wholeInput(): Uint8Array | undefined {
 /** The guest's argument vector: a host program is mounted where the guest can execute it. */
 export function resolveProgram(system: Vitrine, operands: readonly string[]): readonly string[] {
   const [name = "", ...rest] = operands;
+  if (name === "") return operands;
   const host = resolve(name);
   const isHost = name.includes("/") ? existsSync(host) : findGuestProgram(system.kernel, name, undefined) === undefined && existsSync(host);
   if (!isHost) return operands;

@@ -3,6 +3,7 @@
 import { runMonitorCommand, type MonitorTarget } from "../inspect/monitor.ts";
 import type { Vitrine } from "../node/index.ts";
 import { createEscapeFilter, ESCAPE_HELP } from "./console-escape.ts";
+import { hostStdout } from "./output.ts";
 
 export interface TerminalOptions {
   /** Ctrl-A x. */
@@ -16,13 +17,14 @@ export interface Terminal {
   release(): void;
 }
 
+const LINE_FEED = 10;
 const MONITOR_PROMPT = "vitrine> ";
 
 export function connectTerminal(system: Vitrine, options: TerminalOptions): Terminal {
   const { stdin, stdout } = process;
   const filter = createEscapeFilter();
   let monitorLine: string | undefined;
-  const print = (text: string): void => void stdout.write(text.replaceAll("\n", "\r\n"));
+  const print = (text: string): void => hostStdout.write(text.replaceAll("\n", "\r\n"));
 
   const resize = (): void => system.console.resize(stdout.rows ?? 24, stdout.columns ?? 80);
   const isTerminal = stdin.isTTY === true;
@@ -73,7 +75,9 @@ export function connectTerminal(system: Vitrine, options: TerminalOptions): Term
     }
   }
 
+  let lastByte: number | undefined;
   const onData = (bytes: Buffer): void => {
+    lastByte = bytes.at(-1);
     if (!isTerminal) {
       system.console.write(bytes);
       return;
@@ -84,8 +88,11 @@ export function connectTerminal(system: Vitrine, options: TerminalOptions): Term
       else system.console.write(part.bytes);
     }
   };
-  // Input that ends is a ^D at the start of a line: the shell reads it as the end.
-  const onEnd = (): void => system.console.write("\x04");
+  const onEnd = (): void => {
+    // A last line without an end is a line too.
+    if (lastByte !== undefined && lastByte !== LINE_FEED) system.console.write("\n");
+    system.console.end();
+  };
 
   if (isTerminal) {
     stdin.setRawMode(true);
@@ -94,6 +101,7 @@ export function connectTerminal(system: Vitrine, options: TerminalOptions): Term
   }
   stdin.on("data", onData);
   stdin.on("end", onEnd);
+  stdin.on("error", onEnd);
   stdin.resume();
 
   let released = false;
@@ -102,6 +110,7 @@ export function connectTerminal(system: Vitrine, options: TerminalOptions): Term
     released = true;
     stdin.off("data", onData);
     stdin.off("end", onEnd);
+    stdin.off("error", onEnd);
     stdout.off("resize", resize);
     if (isTerminal) stdin.setRawMode(false);
     stdin.pause();

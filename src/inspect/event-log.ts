@@ -1,4 +1,4 @@
-// Every kernel and machine probe as a line of text: the event trace of a run.
+// Every kernel and machine probe (but for TLB fills) as a line of text: the event trace of a run.
 //
 //   TIME_NS EVENT DETAIL…       2043 syscallEnter tid=2 write 1 0x11000 0x15 0x0 0x0 0x0
 //
@@ -49,19 +49,19 @@ const KERNEL_FORMATS: Formats<KernelProbes> = {
   log: (line) => text(line),
 };
 
-const MACHINE_FORMATS: Formats<MachineProbes> = {
+/** Without tlbFill: what a TLB holds follows from how far the host lets the machine run at a time, and no program can see it. */
+const MACHINE_FORMATS: Formats<Omit<MachineProbes, "tlbFill">> = {
   trap: (hart, trap) =>
     `hart=${hart.id} cause=${trap.cause} interrupt=${trap.interrupt ? 1 : 0} tval=${hex(trap.tval)} pc=${hex(trap.pc)} ${trap.from}->${trap.to} retired=${hart.instructionsRetired}`,
   trapReturn: (hart, from) => `hart=${hart.id} from=${from} pc=${hex(hart.pc)} retired=${hart.instructionsRetired}`,
   satp: (hart, hi, lo) => `hart=${hart.id} ${exactWords(hi, lo)}`,
   tlbFlush: (hart, address, asid) => `hart=${hart.id} ${hex(address)} asid=${asid ?? "all"}`,
-  tlbFill: (hart, virtualPage, physicalPage, access) => `hart=${hart.id} ${hex(virtualPage)} ${hex(physicalPage)} ${access}`,
 };
 
 /** Attaches to every probe of the kernel and its machine. */
 export function logEvents(k: Kernel, write: (line: string) => void): void {
   attach(k.probes, KERNEL_FORMATS, "", k, write);
-  attach(k.machine.probes, MACHINE_FORMATS, "machine.", k, write);
+  attach<Omit<MachineProbes, "tlbFill">>(k.machine.probes, MACHINE_FORMATS, "machine.", k, write);
 }
 
 function attach<Probes extends object>(probes: Probes, formats: Formats<Probes>, prefix: string, k: Kernel, write: (line: string) => void): void {

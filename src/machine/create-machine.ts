@@ -61,6 +61,7 @@ class RiscvMachine implements Machine, HartMachine {
   private isRunning = false;
   private halted: { reason: HaltReason; status: number } | undefined;
   private isStopRequested = false;
+  private isPauseRequested = false;
 
   constructor(options: MachineOptions) {
     const { ramBase, ramSize } = options;
@@ -160,6 +161,11 @@ class RiscvMachine implements Machine, HartMachine {
     this.isLeaving = true;
   }
 
+  requestPause(): void {
+    if (this.harts.length === 1) this.requestStop();
+    else this.isPauseRequested = true;
+  }
+
   run(limit: RunLimit): StopReason {
     if (this.isRunning) throw new Error("the machine is running already");
     this.isRunning = true;
@@ -175,8 +181,9 @@ class RiscvMachine implements Machine, HartMachine {
     let left = limit.instructions ?? Infinity;
     for (;;) {
       if (this.halted !== undefined) return { kind: "halted", ...this.halted };
-      if (this.isStopRequested) {
+      if (this.isStopRequested || this.isPauseRequested) {
         this.isStopRequested = false;
+        this.isPauseRequested = false;
         this.isLeaving = false;
         return { kind: "stopped" };
       }
@@ -196,7 +203,9 @@ class RiscvMachine implements Machine, HartMachine {
       const quantum = Math.min(this.harts.length === 1 ? QUANTUM_ALONE : QUANTUM, this.sampler.quantum);
       const due = hart.registers.get(CELL.mip) & 32 ? Infinity : hart.timerDueNs;
       const horizon = Math.min(this.events[0]?.atNs ?? Infinity, due, untilNs) - now;
-      const fuel = Math.max(1, Math.min(quantum, left, Math.ceil(horizon)));
+      // A limit must not cut a turn short where another hart could have the next: the order of turns would depend on the limit.
+      const share = this.harts.length === 1 ? left : Infinity;
+      const fuel = Math.max(1, Math.min(quantum, share, Math.ceil(horizon)));
       hart.execute(fuel, this.tier);
       const spent = hart.registers.timeNs - now;
       left -= spent;

@@ -69,6 +69,8 @@ export interface Machine {
   run(limit: RunLimit): StopReason;
   /** Makes `run` return soon with "stopped"; may be called from kernel entries, devices and probes. */
   requestStop(): void;
+  /** As requestStop, but between two turns of harts, so that their order does not depend on when it was asked for. */
+  requestPause(): void;
 }
 
 export interface MachineOptions {

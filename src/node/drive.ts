@@ -23,6 +23,8 @@ export interface DriveOptions {
   readonly clock: SliceClock;
   /** Awaited between slices: resolves when host streams have room again. */
   readonly drain?: () => Promise<void> | undefined;
+  /** Called when every program waits for the host and nothing is due. */
+  readonly onStarved?: () => void;
 }
 
 export interface Driver {
@@ -96,7 +98,11 @@ export function createDriver(system: System, options: DriveOptions): Driver {
         await nextTurn();
         continue;
       }
-      if (state.untilNs === undefined) await waitForHost(undefined);
+      if (state.untilNs === undefined) {
+        options.onStarved?.();
+        if (notified) await nextTurn();
+        else await waitForHost(undefined);
+      }
       else if (options.pace === "virtual") {
         system.skipTo(state.untilNs);
         // Programs that do little but sleep are never seen running: the host gets its turn all the same.

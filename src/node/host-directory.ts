@@ -55,24 +55,34 @@ export function createHostDirectory(path: string, options: HostDirectoryOptions)
   const { readOnly } = options;
   const only = options.only === undefined ? undefined : Buffer.from(options.only).toString("latin1");
   const handles = new Set<number>();
+  const recent: RecentDirectory = { rootFd, names: [], fd: rootFd, atMs: 0 };
+  /** The second place of a call that has two: both directories must stay open. */
+  const recentTarget: RecentDirectory = { ...recent };
 
   /** Runs `use` on the path of the last component in a parent that was reached without following a link. */
-  function at<T>(names: readonly string[], use: (place: Buffer) => T): T | Errno {
+  function at<T>(names: readonly string[], use: (place: Buffer) => T, via = recent): T | Errno {
     return attempt(() => {
       if (!names.every(isPlainName)) return "EINVAL";
       if (only !== undefined && names.length > 0 && names[0] !== only) return "ENOENT";
-      return HAS_PROC ? throughDescriptors(rootFd, names, use) : throughChecks(root, names, use);
+      if (names.length > MAX_DEPTH) return "ENAMETOOLONG";
+      return HAS_PROC ? throughDescriptors(via, names, use) : throughChecks(root, names, use);
     });
   }
 
   /** As `at`, for what changes something. */
-  function change(names: readonly string[], use: (place: Buffer) => void): 0 | Errno {
+  function change(names: readonly string[], use: (place: Buffer) => void, via = recent): 0 | Errno {
     if (readOnly) return "EROFS";
     if (names.length === 0) return "EBUSY";
-    return at(names, (place) => {
-      use(place);
-      return 0 as const;
-    });
+    const done = at(
+      names,
+      (place) => {
+        use(place);
+        return 0 as const;
+      },
+      via,
+    );
+    forgetRecent(via);
+    return done;
   }
 
   return {
@@ -153,8 +163,7 @@ export function createHostDirectory(path: string, options: HostDirectoryOptions)
     link: (from, to) => {
       if (readOnly) return "EROFS";
       // link(2) does not follow a link in the last component of `from`.
-      const linked = at(from, (source) => change(to, (place) => linkSync(source, place)));
-      return linked;
+      return at(from, (source) => change(to, (place) => linkSync(source, place), recentTarget));
     },
 
     unlink: (names) => change(names, (place) => unlinkSync(place)),
@@ -163,7 +172,9 @@ export function createHostDirectory(path: string, options: HostDirectoryOptions)
     rename: (from, to) => {
       if (readOnly) return "EROFS";
       if (from.length === 0) return "EBUSY";
-      return at(from, (source) => change(to, (place) => renameSync(source, place)));
+      const renamed = at(from, (source) => change(to, (place) => renameSync(source, place), recentTarget));
+      forgetRecent(recent);
+      return renamed;
     },
 
     chmod: (names, mode) => change(names, (place) => chmodPlace(place, mode & MODE_MASK)),
@@ -176,21 +187,43 @@ function isPlainName(name: string): boolean {
   return name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name);
 }
 
+/** Folders inside folders: each costs the host an open. */
+const MAX_DEPTH = 512;
+/** How long a directory that was just reached is taken to be where it was. */
+const RECENT_MS = 2;
+
+/**
+ * The directory that was reached last, by its names and its descriptor. A guest's walk asks for one name after another, each below the
+ * one before; begun at the root each time, a walk of a thousand names would open half a million directories.
+ */
+interface RecentDirectory {
+  readonly rootFd: number;
+  names: readonly string[];
+  fd: number;
+  atMs: number;
+}
+
 /** Linux: opens directory after directory, and hands out the last name below the open parent. */
-function throughDescriptors<T>(rootFd: number, names: readonly string[], use: (place: Buffer) => T): T {
-  let parent = rootFd;
-  try {
-    for (const name of names.slice(0, -1)) {
-      const child = openSync(placeBelow(parent, name), O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-      // One at a time: a deep tree must not use up the host's descriptors.
-      if (parent !== rootFd) closeSync(parent);
-      parent = child;
-    }
-    const last = names.at(-1);
-    return use(last === undefined ? Buffer.from(`/proc/self/fd/${rootFd}/.`) : placeBelow(parent, last));
-  } finally {
-    if (parent !== rootFd) closeSync(parent);
+function throughDescriptors<T>(recent: RecentDirectory, names: readonly string[], use: (place: Buffer) => T): T {
+  const last = names.at(-1);
+  if (last === undefined) return use(Buffer.from(`/proc/self/fd/${recent.rootFd}/.`));
+  const parents = names.slice(0, -1);
+  const isBelow = recent.names.length <= parents.length && recent.names.every((name, i) => name === parents[i]);
+  if (!isBelow || performance.now() - recent.atMs > RECENT_MS) forgetRecent(recent);
+  for (const name of parents.slice(recent.names.length)) {
+    const fd = openSync(placeBelow(recent.fd, name), O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    // One at a time: a deep tree must not use up the host's descriptors.
+    const reached = [...recent.names, name];
+    forgetRecent(recent);
+    Object.assign(recent, { names: reached, fd, atMs: performance.now() });
   }
+  return use(placeBelow(recent.fd, last));
+}
+
+function forgetRecent(recent: RecentDirectory): void {
+  if (recent.fd !== recent.rootFd) closeSync(recent.fd);
+  recent.fd = recent.rootFd;
+  recent.names = [];
 }
 
 function placeBelow(fd: number, name: string): Buffer {

@@ -41,6 +41,7 @@ export function findProgram(k: Kernel, argv: readonly string[], options: SpawnOp
   const name = argv[0];
   if (name === undefined || name === "") throw new VitrineError("no program is named", STATUS_NOT_FOUND);
   const cwd = options.cwd ?? "/";
+  if (typeof resolve(k, toByteString(cwd)) === "string") throw new VitrineError(`the working directory ${cwd} is not in the guest`);
   const path = name.includes("/") && !name.startsWith("/") ? `${cwd}/${name}` : name;
   const found = findGuestProgram(k, path, options.env?.["PATH"]);
   if (found !== undefined) return found;
@@ -76,7 +77,7 @@ export function spawnProgram(
   if (log === undefined) delete k.probes.log;
   else k.probes.log = log;
   if (typeof process !== "string") return process.pid;
-  throw new VitrineError(`${argv[0] ?? path}: ${explain(process, reason, options)}`, process === "ENOENT" ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+  throw new VitrineError(`${argv[0] ?? path}: ${explain(process, reason)}`, process === "ENOENT" ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 }
 
 function openChannels(k: Kernel, names: readonly string[]): OpenFile[] {
@@ -107,12 +108,12 @@ function giveUp(k: Kernel, files: readonly OpenFile[], error: string): never {
   throw new VitrineError(`cannot open the program's streams: ${error}`);
 }
 
-function explain(error: string, log: string, options: SpawnOptions): string {
+function explain(error: string, log: string): string {
   switch (error) {
     case "ENOEXEC":
       return `not a program of this architecture${log === "" ? "" : ` (${log})`}`;
     case "ENOENT":
-      return `not found in the guest, or its interpreter or working directory (${options.cwd ?? "/"}) is not`;
+      return "not found in the guest, or its interpreter is not";
     case "EACCES":
       return "not executable";
     case "ENOMEM":

@@ -64,6 +64,8 @@ export interface Vitrine extends AsyncDisposable {
   readonly console: {
     /** What is typed. */
     write(bytes: Uint8Array | string): void;
+    /** Nothing more will be typed: a program that waits for input finds end of file, as ^D gives it. */
+    end(): void;
     resize(rows: number, columns: number): void;
   };
   mount(option: MountOption): void;
@@ -81,6 +83,11 @@ export interface Vitrine extends AsyncDisposable {
 const DEFAULT_MEMORY = 128 * 2 ** 20;
 const DEFAULT_DATE = new Date("2026-01-01T00:00:00Z");
 const CONSOLE_CHANNEL = "console";
+/** Far more than the harts take from start-up to their idle loops. */
+const IDLE_LIMIT = 1_000_000;
+/** ^D, and how often it is typed at the end of input before the machine is switched off: once for each program that reads to the end. */
+const END_OF_FILE = Uint8Array.of(4);
+const CONSOLE_ENDS = 1000;
 
 export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   const root = openRoot(options.root, options.arch ?? "riscv64");
@@ -143,7 +150,16 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     }
     return options.drain?.();
   }
-  const driver = createDriver(system, { pace: options.pace ?? "virtual", clock, drain });
+  const driver = createDriver(system, { pace: options.pace ?? "virtual", clock, drain, onStarved });
+  let consoleEnds = 0;
+  /** At the end of console input, each program that waits for more finds end of file; what still waits then is stopped. */
+  function onStarved(): void {
+    if (consoleEnds === 0) return;
+    consoleEnds += 1;
+    if (consoleEnds < CONSOLE_ENDS) typeOnConsole(END_OF_FILE);
+    else system.powerOff();
+    driver.notify();
+  }
   /** Whoever waits for a process: told once, by the exit probe or by the end of the system. */
   const waiting = new Map<number, { resolve: (status: ExitStatus) => void; reject: (error: Error) => void }>();
   system.onProcessExit((pid, status) => {
@@ -155,6 +171,8 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   });
+  // Without an init every hart is soon idle. Programs are spawned into that state, wherever the host's clock would have ended a slice.
+  if (options.init === undefined) system.run({ instructions: IDLE_LIMIT });
   driver.start();
   let spawned = 0;
 
@@ -162,6 +180,11 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     system.deliverInput(channel);
     driver.notify();
   };
+
+  function typeOnConsole(bytes: Uint8Array): void {
+    host.consoleChannel.push(bytes);
+    deliver(CONSOLE_CHANNEL);
+  }
 
   function watch(pid: number): Promise<ExitStatus> {
     const status = new Promise<ExitStatus>((resolve, reject) => waiting.set(pid, { resolve, reject }));
@@ -258,8 +281,11 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     },
     console: {
       write(bytes): void {
-        host.consoleChannel.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
-        deliver(CONSOLE_CHANNEL);
+        typeOnConsole(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
+      },
+      end(): void {
+        consoleEnds = 1;
+        driver.notify();
       },
       resize(rows, columns): void {
         system.resizeConsole(rows, columns);

@@ -153,7 +153,7 @@ export function bootSystem(options: BootOptions): System {
     try {
       work();
       if (options.checkInvariants && isUp) assertInvariants(kernel);
-      if (options.isSliceOver?.() === true) machine.requestStop();
+      if (options.isSliceOver?.() === true) machine.requestPause();
     } catch (error) {
       fail(hart, error);
     }
