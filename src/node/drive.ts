@@ -32,6 +32,11 @@ export interface Driver {
   start(): void;
   /** Stops at the end of the slice. The returned promise resolves when the machine stands still. */
   pause(): Promise<void>;
+  /**
+   * To be called before the host changes anything: with pace "real", the time that an idle machine has waited passes for the guest
+   * first, so that what comes next happens after it.
+   */
+  passTime(): void;
   /** The host has something new (input, a spawned program, a closed stream): an idle system looks again. */
   notify(): void;
   /** How it ended; resolves once. */
@@ -56,6 +61,8 @@ export function createDriver(system: System, options: DriveOptions): Driver {
   let wakeUp: (() => void) | undefined;
   let notified = false;
   let onPaused: (() => void)[] = [];
+  /** Since when an idle machine with pace "real" waits, and what it waits for at most. */
+  let idle: { readonly beganMs: number; readonly fromNs: number; readonly untilNs: number } | undefined;
   let finish: (state: Stopped) => void = () => undefined;
   const stopped = new Promise<Stopped>((resolve) => {
     finish = resolve;
@@ -101,9 +108,8 @@ export function createDriver(system: System, options: DriveOptions): Driver {
       if (state.untilNs === undefined) {
         options.onStarved?.();
         if (notified) await nextTurn();
-        else await waitForHost(undefined);
-      }
-      else if (options.pace === "virtual") {
+        else await waitIdle(undefined);
+      } else if (options.pace === "virtual") {
         system.skipTo(state.untilNs);
         // Programs that do little but sleep are never seen running: the host gets its turn all the same.
         if (system.machine.timeNs === before || performance.now() - lastTurn >= SLICE_MS) {
@@ -111,9 +117,7 @@ export function createDriver(system: System, options: DriveOptions): Driver {
           lastTurn = performance.now();
         }
       } else {
-        const waited = await waitForHost((state.untilNs - system.machine.timeNs) / 1e6);
-        // What passed for the person passes for the guest.
-        system.skipTo(Math.min(state.untilNs, system.machine.timeNs + Math.round(waited * 1e6)));
+        await waitIdle(state.untilNs);
       }
     }
     looping = false;
@@ -124,6 +128,22 @@ export function createDriver(system: System, options: DriveOptions): Driver {
   function adapt(elapsedMs: number): void {
     const factor = elapsedMs <= 0 ? 2 : Math.min(2, Math.max(0.25, SLICE_MS / elapsedMs));
     sliceInstructions = Math.min(MOST_SLICE, Math.max(LEAST_SLICE, Math.round(sliceInstructions * factor)));
+  }
+
+  /** Waits for the host, or until the machine's next event is due. */
+  async function waitIdle(untilNs: number | undefined): Promise<void> {
+    const fromNs = system.machine.timeNs;
+    if (options.pace === "real") idle = { beganMs: performance.now(), fromNs, untilNs: untilNs ?? Infinity };
+    await waitForHost(untilNs === undefined ? undefined : (untilNs - fromNs) / 1e6);
+    passTime();
+  }
+
+  /** What passed for the person passes for the guest. */
+  function passTime(): void {
+    if (idle === undefined) return;
+    const { beganMs, fromNs, untilNs } = idle;
+    idle = undefined;
+    system.skipTo(Math.min(untilNs, fromNs + Math.round((performance.now() - beganMs) * 1e6)));
   }
 
   /** Waits for `notify` or the given time; answers how many milliseconds passed. */
@@ -152,6 +172,7 @@ export function createDriver(system: System, options: DriveOptions): Driver {
         wake();
       });
     },
+    passTime,
     notify: wake,
     stopped,
     stop(status, reason): void {

@@ -177,6 +177,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
   let spawned = 0;
 
   const deliver = (channel: string): void => {
+    driver.passTime();
     system.deliverInput(channel);
     driver.notify();
   };
@@ -195,6 +196,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
 
   function kill(pid: number, signal: number): void {
     if (waiting.has(pid)) {
+      driver.passTime();
       system.signal(pid, signal);
       driver.notify();
     }
@@ -226,6 +228,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
       };
       let pid: number;
       try {
+        driver.passTime();
         pid = spawnProgram(system, path, argv, spawnOptions, names);
       } catch (error) {
         forget();
@@ -265,6 +268,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
       };
     },
     spawnOnConsole(argv, spawnOptions = {}): GuestProcess {
+      driver.passTime();
       const pid = spawnProgram(system, findProgram(system.kernel, argv, spawnOptions), argv, spawnOptions, "console");
       driver.notify();
       const nothing = createChunkStream();
@@ -288,6 +292,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
         driver.notify();
       },
       resize(rows, columns): void {
+        driver.passTime();
         system.resizeConsole(rows, columns);
         driver.notify();
       },
