@@ -3,6 +3,18 @@
 #include "vbox.h"
 #include <string.h>
 
+/* -l aligns offsets by the digits of the shorter file's size. */
+static int offset_width(FILE *const files[2])
+{
+    uintmax_t shorter = UINTMAX_MAX;
+    for (int i = 0; i < 2; i++) {
+        struct stat info;
+        if (fstat(fileno(files[i]), &info) == 0 && S_ISREG(info.st_mode) && (uintmax_t)info.st_size < shorter)
+            shorter = (uintmax_t)info.st_size;
+    }
+    return shorter == UINTMAX_MAX ? 1 : snprintf(NULL, 0, "%ju", shorter);
+}
+
 int cmp_main(int argc, char **argv)
 {
     bool silent = false, list = false;
@@ -21,7 +33,7 @@ int cmp_main(int argc, char **argv)
             return 2;
     }
     uintmax_t offset = 0, line = 1;
-    int status = 0;
+    int status = 0, width = offset_width(files);
     for (;;) {
         int a = getc(files[0]), b = getc(files[1]);
         if (a == EOF && b == EOF)
@@ -35,7 +47,7 @@ int cmp_main(int argc, char **argv)
         if (a != b) {
             status = 1;
             if (list)
-                printf("%ju %o %o\n", offset, a, b);
+                printf("%*ju %3o %3o\n", width, offset, a, b);
             else if (!silent)
                 printf("%s %s differ: char %ju, line %ju\n", names[0], names[1], offset, line);
             if (!list)

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 static struct {
-    bool recursive, preserve, force, interactive, no_follow, no_clobber, verbose, update;
+    bool recursive, preserve, force, interactive, no_clobber, verbose, update;
+    enum { FOLLOW_OPERANDS, FOLLOW_ALL, FOLLOW_NONE } follow;
 } how;
 
 /* A folder being copied: a copy into itself would never end. */
@@ -134,7 +135,7 @@ static bool may_replace(const char *from, const struct stat *info, const char *t
 static bool copy_path(const char *from, const char *to, int depth)
 {
     struct stat info, old;
-    bool follow = !how.no_follow && !(how.recursive && depth > 0);
+    bool follow = how.follow == FOLLOW_ALL || (how.follow == FOLLOW_OPERANDS && !(how.recursive && depth > 0));
     if ((follow ? stat(from, &info) : lstat(from, &info)) != 0) {
         warn_errno(from);
         return false;
@@ -178,9 +179,9 @@ int cp_main(int argc, char **argv)
         switch (option) {
         case 'r': case 'R': how.recursive = true; break;
         case 'p': how.preserve = true; break;
-        case 'a': how.recursive = how.preserve = how.no_follow = true; break;
-        case 'd': case 'P': how.no_follow = true; break;
-        case 'L': how.no_follow = false; break;
+        case 'a': how.recursive = how.preserve = true; how.follow = FOLLOW_NONE; break;
+        case 'd': case 'P': how.follow = FOLLOW_NONE; break;
+        case 'L': how.follow = FOLLOW_ALL; break;
         case 'f': how.force = true; break;
         case 'i': how.interactive = true; break;
         case 'n': how.no_clobber = true; break;

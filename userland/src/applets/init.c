@@ -86,7 +86,6 @@ static pid_t start(char **argv)
     if (pid == 0) {
         handle_keyboard_signals(SIG_DFL);
         take_console();
-        applet_name = argv[0];
         exec_program(argv);
     }
     return pid;
