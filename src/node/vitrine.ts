@@ -166,7 +166,12 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     waiting.get(pid)?.resolve(status);
     waiting.delete(pid);
   });
+  let hasStopped = false;
+  function requireRunning(): void {
+    if (hasStopped) throw new VitrineError("the system has stopped");
+  }
   void driver.stopped.then((state) => {
+    hasStopped = true;
     const error = new VitrineError(state.report ?? `the system has stopped (${state.reason})`);
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
@@ -208,6 +213,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     probes: { kernel: system.kernel.probes, machine: system.machine.probes },
     stopped: driver.stopped,
     spawn(argv, spawnOptions = {}): GuestProcess {
+      requireRunning();
       const id = (spawned += 1);
       const closeOutput = (stream: "stdout" | "stderr"): void => outputs[stream].close();
       const stdout = createChunkStream(() => closeOutput("stdout"));
@@ -268,6 +274,7 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
       };
     },
     spawnOnConsole(argv, spawnOptions = {}): GuestProcess {
+      requireRunning();
       driver.passTime();
       const pid = spawnProgram(system, findProgram(system.kernel, argv, spawnOptions), argv, spawnOptions, "console");
       driver.notify();
