@@ -1,0 +1,114 @@
+// Programs as a distribution ships them, unmodified: Debian's bash, perl and Python for riscv64, with their dynamic linker and shared
+// libraries, run from a host folder as the root. They exercise threads, signals, process substitution, coprocesses and SQLite.
+
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { decodeUtf8 } from "../../src/lib/bytes.ts";
+import { boot } from "../../src/node/index.ts";
+import { debianPackage, debianSkip } from "../support/debian.ts";
+
+const folders: string[] = [];
+after(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A root folder of unpacked packages, or why there is none. */
+function makeRoot(packages: readonly string[]): { root: string } | { skip: string } {
+  const root = mkdtempSync(join(tmpdir(), "vitrine-root-"));
+  folders.push(root);
+  for (const name of packages) {
+    const folder = debianPackage(name, "riscv64");
+    if (folder === undefined) return { skip: debianSkip(name, "riscv64") };
+    cpSync(folder, root, { recursive: true, verbatimSymlinks: true });
+  }
+  for (const name of ["dev", "proc", "tmp"]) mkdirSync(join(root, name), { recursive: true });
+  // The merged /usr of Debian.
+  for (const name of ["bin", "lib"]) if (!existsSync(join(root, name))) symlinkSync(`usr/${name}`, join(root, name));
+  return { root };
+}
+
+const LIBC = ["libc6", "libcrypt1"];
+const COREUTILS = ["coreutils", "libacl1", "libattr1", "libselinux1", "libpcre2-8-0", "libcap2", "libgmp10"];
+
+const CASES = [
+  {
+    name: "bash",
+    packages: ["bash-static", ...LIBC, ...COREUTILS],
+    argv: [
+      "/usr/bin/bash-static",
+      "-c",
+      `for i in {3..1}; do echo $i; done | sort; cat <(echo a) <(echo b); coproc cat; echo there >&\${COPROC[1]}
+       read back <&\${COPROC[0]}; echo $back; declare -A m; m[key]=1; echo \${!m[@]}; trap 'echo bye' EXIT
+       timeout 1 sleep 5; echo $?; printf '%(%Y)T\\n' 0; sleep 1 & wait $!; (exit 7); echo $?; kill -l 15`,
+    ],
+    output: "1\n2\n3\na\nb\nthere\nkey\n124\n1970\n7\nTERM\nbye\n",
+  },
+  {
+    name: "perl",
+    packages: ["perl-base", "dash", ...LIBC],
+    argv: [
+      "/usr/bin/perl",
+      "-e",
+      `$| = 1; my $p = fork; exit 3 unless $p; waitpid($p, 0); print $? >> 8, "\\n";
+       $SIG{ALRM} = sub { print "alarm\\n" }; alarm 1; select(undef, undef, undef, 3);
+       open(F, "-|", "echo from a shell; exit 4"); print <F>; close(F); print $? >> 8, "\\n";
+       my @a = sort { $a <=> $b } map { ($_ * 7919) % 10007 } 1 .. 10000; print "$a[0] $a[9999]\\n"; kill 9, $$;`,
+    ],
+    output: "3\nalarm\nfrom a shell\n4\n1 10006\n",
+    signal: 9,
+  },
+  {
+    name: "Python",
+    packages: [
+      "python3.13-minimal",
+      "libpython3.13-minimal",
+      "libpython3.13-stdlib",
+      "libexpat1",
+      "zlib1g",
+      "libsqlite3-0",
+      "libffi8",
+      ...LIBC,
+    ],
+    argv: [
+      "/usr/bin/python3.13",
+      "-c",
+      `
+import os, signal, sqlite3, subprocess, sys, threading, time
+done = []
+threads = [threading.Thread(target=lambda i=i: (time.sleep(0.01), done.append(i))) for i in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(sorted(done))
+base = sqlite3.connect(":memory:")
+base.execute("create table t(a)")
+base.executemany("insert into t values(?)", [(i,) for i in range(1000)])
+print(base.execute("select sum(a) from t").fetchone()[0])
+print(subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True).stdout, end="")
+signal.signal(signal.SIGALRM, lambda *a: print("alarm"))
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+time.sleep(1)
+print(os.waitstatus_to_exitcode(os.wait()[1]) if os.fork() else os._exit(5))
+`,
+    ],
+    output: "[0, 1, 2, 3, 4, 5, 6, 7]\n499500\n42\nalarm\n5\n",
+  },
+];
+
+for (const { name, packages, argv, output, signal } of CASES) {
+  test(`Debian's ${name} runs unmodified`, { timeout: 300_000 }, async (t) => {
+    const made = makeRoot(packages);
+    if ("skip" in made) return t.skip(made.skip);
+    await using system = await boot({ root: { path: made.root }, memory: 256 << 20, harts: 2 });
+    const program = system.spawn(argv, { env: { PATH: "/usr/bin", HOME: "/", LC_ALL: "C" } });
+    let text = "";
+    for await (const chunk of program.stdout) text += decodeUtf8(chunk);
+    let errors = "";
+    for await (const chunk of program.stderr) errors += decodeUtf8(chunk);
+    assert.equal(text, output, errors);
+    const status = await program.status;
+    assert.equal(status.kind === "exited" ? status.code : status.signal, signal ?? 0);
+  });
+}
