@@ -197,7 +197,16 @@ function runStorm(name: string, storm: Storm, checks: boolean): void {
   assert.equal(state.status, 0, `${name}: ${state.reason}\n${recent.join("\n")}`);
   assert.deepEqual(checkInvariants(k), []);
   if (process.env["VITRINE_VERBOSE"] !== undefined)
-    console.log(name, "slowest", slowest, "free", free, freeFrameCount(k), "tmp", k.state.files.mounts[0]?.filesystem.usedBytes);
+    console.log(
+      name,
+      "slowest",
+      slowest,
+      "free",
+      free,
+      freeFrameCount(k),
+      "tmp",
+      k.state.files.mounts[0]?.filesystem.usedBytes,
+    );
 }
 
 function makeStorm(seed: number, calls: (random: Random, strings: readonly number[]) => CallRecord[][]): Storm {
