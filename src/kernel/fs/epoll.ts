@@ -15,7 +15,8 @@ export type AskFile = (k: Kernel, file: OpenFile) => { events: number; keys: rea
 export function createEpollOperations(ask: AskFile): FileOperations {
   return {
     ...defaultOperations,
-    poll: (k, file) => once(look.polled, file, () => (readyInterests(k, file, ask).length > 0 ? POLLIN | POLLRDNORM : 0)),
+    poll: (k, file) =>
+      once(look.polled, file, () => (readyInterests(k, file, ask).length > 0 ? POLLIN | POLLRDNORM : 0)),
     pollKeys: (k, file) => once(look.keyed, file, () => epollKeys(k, file, ask)),
   };
 }
