@@ -224,6 +224,11 @@ export class CodeCache {
     this.regions.set(page, regions);
   }
 
+  /** No region is entered any more. */
+  forgetRegions(): void {
+    for (const page of [...this.regions.keys()]) this.dropRegions(page, 0, SLOTS);
+  }
+
   /** Slots [first, last] of a page have changed: regions that have any of them are entered no more. */
   private dropRegions(page: number, first: number, last: number): void {
     const regions = this.regions.get(page);

@@ -47,6 +47,11 @@ export class Regions {
 
   /** Translates what begins at these records, and makes the interpreter use it. */
   translate(heads: readonly number[]): void {
+    if (this.used >= REGIONS) {
+      // What is hot now will soon be seen again.
+      this.code.forgetRegions();
+      this.used = 0;
+    }
     const module = new ModuleBuilder();
     module.importMemory("host", "memory", 1, 65536);
     const made: { head: number; index: number; members: readonly CodeMember[] }[] = [];
