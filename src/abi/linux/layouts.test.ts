@@ -112,7 +112,10 @@ test("siginfo, sigaction and rlimit have their fields in place", () => {
   const fault = encodeSiginfo({ signal: SIGNALS.SIGSEGV, code: 1, address: -4096 });
   assert.equal(readI64(fault, 16), -4096);
   const queued = encodeSiginfo({ signal: 40, code: -1, pid: 1, uid: 2, valueLo: 3, valueHi: 4 });
-  assert.deepEqual(decodeSiginfo(queued), { signal: 40, code: -1, pid: 1, uid: 2, valueLo: 3, valueHi: 4 });
+  const { signal, code, pid, uid, valueLo, valueHi } = decodeSiginfo(queued);
+  assert.deepEqual([signal, code, pid, uid, valueLo, valueHi], [40, -1, 1, 2, 3, 4]);
+  assert.equal(decodeSiginfo(child).status, 9);
+  assert.equal(decodeSiginfo(fault).address, -4096);
   const action = { handler: 0x10000, flags: 0x8400_0000, restorer: 0x20000, maskLo: 1, maskHi: 2 };
   assert.deepEqual(decodeSigaction("x86_64", encodeSigaction("x86_64", action)), action);
   assert.deepEqual(decodeSigaction("riscv64", encodeSigaction("riscv64", action)), { ...action, restorer: 0 });

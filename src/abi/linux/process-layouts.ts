@@ -2,7 +2,7 @@
 // resource.h, sysinfo.h, asm-generic/siginfo.h, signal.h; they agree on riscv64 and x86-64 but for sigaction's restorer.
 
 import { readI32, readI64, readU32, writeU16, writeU32, writeU64 } from "../../lib/bytes.ts";
-import { SIGINFO_SIZE, SIGNALS, SI_QUEUE, SI_TIMER } from "./signals.ts";
+import { SIGINFO_SIZE, SIGNALS, SI_TIMER } from "./signals.ts";
 import { writeTimeval } from "./time.ts";
 
 /** struct new_utsname: six strings of 65 bytes. */
@@ -132,14 +132,15 @@ export function encodeSiginfo(info: SiginfoFields): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The siginfo_t that rt_sigqueueinfo passes. */
+/** A siginfo_t with all fields that its union may hold; which of them count, signal and code say. */
 export function decodeSiginfo(bytes: Uint8Array): SiginfoFields {
-  const code = readI32(bytes, 8);
   return {
     signal: readI32(bytes, 0),
-    code: code < 0 ? code : code === 0 ? 0 : SI_QUEUE,
+    code: readI32(bytes, 8),
     pid: readI32(bytes, 16),
     uid: readU32(bytes, 20),
+    status: readI32(bytes, 24),
+    address: readI64(bytes, 16),
     valueLo: readI32(bytes, 24),
     valueHi: readI32(bytes, 28),
   };
