@@ -26,7 +26,7 @@ export function connectTerminal(system: Vitrine, options: TerminalOptions): Term
   let monitorLine: string | undefined;
   const print = (text: string): void => hostStdout.write(text.replaceAll("\n", "\r\n"));
 
-  const resize = (): void => system.console.resize(stdout.rows ?? 24, stdout.columns ?? 80);
+  const resize = (): void => system.console.resize(stdout.rows || 24, stdout.columns || 80);
   const isTerminal = stdin.isTTY === true;
 
   const act = (action: "exit" | "monitor" | "help"): void => {
