@@ -2,11 +2,19 @@
 // after the last child nothing is left of any. Seeds are printed; VITRINE_SEED and VITRINE_CHILDREN choose others.
 
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { RISCV64_CALLS } from "../../src/abi/linux/calls-riscv64.ts";
+import { mountFilesystem } from "../../src/kernel/fs/mounts.ts";
+import { resolveFromRoot } from "../../src/kernel/fs/path.ts";
+import type { HostDirectory } from "../../src/kernel/host.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
 import { checkInvariants } from "../../src/kernel/mem/checker.ts";
 import { freeFrameCount } from "../../src/kernel/mem/frames.ts";
 import { encodeUtf8 } from "../../src/lib/bytes.ts";
+import { createHostDirectory } from "../../src/node/host-directory.ts";
 import { createRandom, type Random } from "../oracle/random.ts";
 import { bootGuest } from "../support/guest.ts";
 import { BLOB, callStorm, type CallRecord } from "./call-storm.ts";
@@ -41,6 +49,11 @@ const STRINGS = [
   "/dev/tty",
   "/bin/other",
   "/tmp/fifo",
+  "/host",
+  "/host/file",
+  "/host/folder/link",
+  "/host/escape/secret",
+  "/host/new",
   "tmpfs",
   "proc",
   "EFAULT",
@@ -140,6 +153,8 @@ function openFiles(path: (text: string) => number): CallRecord[] {
     [call("epoll_ctl"), 12, 1, 13, BLOB + 0x2000],
     [call("mknodat"), -100, path("/tmp/fifo"), 0o10644, 0],
     open("/tmp/fifo", 2),
+    open("/host/file", 2),
+    open("/host", 0),
     [call("write"), 4, WRITABLE, 1000],
     [call("write"), 11, BLOB, 8000],
   ];
@@ -160,15 +175,43 @@ interface Storm {
   readonly children: number;
 }
 
-function runStorm(name: string, storm: Storm, checks: boolean): void {
+/** A folder of the host beside which a secret lies, with a link that leads there. */
+function makeHostFolder(): { readonly path: string; readonly secret: string; remove(): void } {
+  const place = mkdtempSync(join(tmpdir(), "vitrine-"));
+  const path = join(place, "shared");
+  const secret = join(place, "outside", "secret");
+  mkdirSync(join(path, "folder"), { recursive: true });
+  mkdirSync(join(place, "outside"));
+  writeFileSync(secret, SECRET);
+  writeFileSync(join(path, "file"), "shared\n");
+  symlinkSync("../file", join(path, "folder", "link"));
+  symlinkSync("../outside", join(path, "escape"));
+  return { path, secret, remove: () => rmSync(place, { recursive: true, force: true }) };
+}
+
+const SECRET = "nobody's business\n";
+
+/** Shows the folder at /host, before the first instruction of pid 1. */
+function showFolder(k: Kernel, path: string): void {
+  const place = resolveFromRoot(k, "/host");
+  assert.ok(typeof place !== "string");
+  const ports = k.host.directories as Map<string, HostDirectory>;
+  ports.set("shared", createHostDirectory(path, { readOnly: false }));
+  const mounted = mountFilesystem(k, "hostfs", place, { source: "shared" });
+  assert.ok(typeof mounted !== "string");
+}
+
+function runStorm(name: string, storm: Storm, options: { readonly checks: boolean; readonly harts: number }): void {
+  const folder = makeHostFolder();
   const recent: string[] = [];
   let slowest = { ms: 0, call: "" };
   let free = 0;
   let began = 0;
   const guest = bootGuest({
-    files: { "bin/storm": storm.bytes, "bin/other": storm.bytes },
+    files: { "bin/storm": storm.bytes, "bin/other": storm.bytes, "host/empty": new Uint8Array() },
     argv: ["/bin/storm"],
-    checkInvariants: checks,
+    checkInvariants: options.checks,
+    harts: options.harts,
     onKernel: (k) => {
       k.probes.syscallEnter = (thread, number, row, args) => {
         const words = Array.from({ length: 6 }, (_, i) =>
@@ -186,6 +229,7 @@ function runStorm(name: string, storm: Storm, checks: boolean): void {
     },
   });
   const k = guest.system.kernel;
+  showFolder(k, folder.path);
   let state;
   try {
     state = guest.finish(400_000_000);
@@ -196,6 +240,8 @@ function runStorm(name: string, storm: Storm, checks: boolean): void {
   assert.equal(state.report, undefined, `${name}\n${recent.join("\n")}`);
   assert.equal(state.status, 0, `${name}: ${state.reason}\n${recent.join("\n")}`);
   assert.deepEqual(checkInvariants(k), []);
+  assert.equal(readFileSync(folder.secret, "latin1"), SECRET, "what is outside the shared folder stays as it is");
+  folder.remove();
   if (process.env["VITRINE_VERBOSE"] !== undefined)
     console.log(
       name,
@@ -219,16 +265,22 @@ function makeStorm(seed: number, calls: (random: Random, strings: readonly numbe
 
 const NUMBERS = [...RISCV64_CALLS.values()];
 
-for (const checks of [true, false]) {
-  test(`random calls with random arguments are survived${checks ? ", every invariant kept" : ""}`, (context) => {
-    for (const seed of checks ? [SEED] : [SEED + 1, SEED + 2]) {
+const RUNS = [
+  { name: "every invariant kept", checks: true, harts: 1, seeds: [SEED] },
+  { name: "one hart", checks: false, harts: 1, seeds: [SEED + 1, SEED + 2] },
+  { name: "three harts", checks: false, harts: 3, seeds: [SEED + 3, SEED + 4] },
+];
+
+for (const { name, checks, harts, seeds } of RUNS) {
+  test(`random calls with random arguments are survived, ${name}`, (context) => {
+    for (const seed of seeds) {
       context.diagnostic(`seed ${seed}`);
       const storm = makeStorm(seed, (random, strings) =>
         Array.from({ length: CHILDREN }, () =>
           Array.from({ length: CALLS }, () => randomCall(random, NUMBERS, strings)),
         ),
       );
-      runStorm(`seed ${seed}`, storm, checks);
+      runStorm(`seed ${seed}`, storm, { checks, harts });
     }
   });
 }
