@@ -38,6 +38,7 @@ export function leaveKernel(k: Kernel, hart: number): void {
       k.state.scheduler.current[hart] = undefined;
       switchTo(k, hart, undefined);
       armTimer(k, hart, undefined);
+      wakeIdleHarts(k, hart);
       k.arch.resumeIdle(k, hart);
       return;
     }

@@ -2,6 +2,7 @@
 
 #include "check.h"
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -130,6 +131,20 @@ static void test_sharing_between_processes(void) {
   CHECK(pthread_mutex_lock(robust) == EOWNERDEAD);
 }
 
+static void test_affinity(void) {
+  cpu_set_t all, one;
+  CHECK(sched_getaffinity(0, sizeof all, &all) == 0 && CPU_COUNT(&all) >= 1);
+  for (int hart = 0; hart < CPU_COUNT(&all); hart++) {
+    CPU_ZERO(&one);
+    CPU_SET(hart, &one);
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0 && sched_getcpu() == hart);
+  }
+  CPU_ZERO(&one);
+  CPU_SET(60, &one);
+  CHECK_FAILS(sched_setaffinity(0, sizeof one, &one), EINVAL);
+  sched_setaffinity(0, sizeof all, &all);
+}
+
 static void test_process_wide_events(void) {
   int status;
   pthread_t thread;
@@ -157,6 +172,7 @@ int main(int argc, char **argv) {
   test_signals_and_cancellation();
   test_timeouts();
   test_sharing_between_processes();
+  test_affinity();
   test_process_wide_events();
   puts("done");
   return 0;
