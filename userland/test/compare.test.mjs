@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { findTargets, isInstalled, readCases, removeTargets, runInFolder } from "./harness.mjs";
+import { findTargets, findVitrine, isInstalled, readCases, removeTargets, runInFolder } from "./harness.mjs";
 
 const targets = findTargets();
 after(() => removeTargets(targets));
 
 for (const file of ["shell.txt", "utilities.txt"]) {
-  for (const target of targets) {
+  for (const target of [...targets, findVitrine()]) {
     describe(`${file} on ${target.name}`, { skip: target.skip, concurrency: 2 }, () => {
       for (const { title, script, shell, needsPath } of readCases(file)) {
         const skip = !isInstalled(shell)
@@ -17,8 +17,8 @@ for (const file of ["shell.txt", "utilities.txt"]) {
             ? "programs are not found along PATH here"
             : false;
         it(title, { skip }, async () => {
-          const expected = await runInFolder([shell, "-c", script], process.env.PATH);
-          const actual = await runInFolder([...target.command, "sh", "-c", script], target.path);
+          const expected = await runInFolder(() => [shell, "-c", script], process.env.PATH);
+          const actual = await runInFolder((folder) => target.shellCommand(script, folder), target.path);
           assert.equal(actual.stdout, expected.stdout, `standard error: ${actual.stderr}`);
           assert.equal(actual.status, expected.status);
         });

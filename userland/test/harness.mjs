@@ -5,10 +5,21 @@
  *   riscv64   runs under qemu-riscv64. That emulates one process at a time: a program that it would have to start
  *             by exec must be known to the host (binfmt_misc), and usually is not. So PATH leads nowhere there, and
  *             vbox runs its applets in the forked child instead.
+ *   Vitrine   runs the riscv64 image on this project's own machine and kernel, when VITRINE=1 asks for it: it takes
+ *             minutes. The known files are copied into the guest's own file system first.
  */
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,7 +27,10 @@ import { fileURLToPath } from "node:url";
 const USERLAND = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** @typedef {{ stdout: string, stderr: string, status: number | string }} Outcome */
-/** @typedef {{ name: string, command: string[], path: string, skip: string | false }} Target */
+/**
+ * @typedef {{ name: string, command: string[], path: string, skip: string | false,
+ *     shellCommand: (script: string, folder: string) => string[] }} Target
+ */
 
 /** Unpacks the regular files of an image's bin folder. */
 export function unpackPrograms(architecture) {
@@ -36,7 +50,7 @@ export function unpackPrograms(architecture) {
   return folder;
 }
 
-/** How to run each architecture's programs on this host, or why that cannot be done. */
+/** How to run each architecture's programs on this host, or why that cannot be done. @returns {Target[]} */
 export function findTargets() {
   const hasQemu = spawnSync("qemu-riscv64", ["--version"]).status === 0;
   const isNative = process.arch === "x64" && process.platform === "linux";
@@ -48,14 +62,35 @@ export function findTargets() {
       command: [join(native, "vbox")],
       path: native,
       skip: isNative ? false : "the host is not x86-64 Linux",
+      shellCommand: (script) => [join(native, "vbox"), "sh", "-c", script],
     },
     {
       name: "riscv64",
       command: ["qemu-riscv64", join(foreign, "vbox")],
       path: "/nowhere",
       skip: hasQemu ? false : "qemu-riscv64 is not installed",
+      shellCommand: (script) => ["qemu-riscv64", join(foreign, "vbox"), "sh", "-c", script],
     },
   ];
+}
+
+/** The same snippets on Vitrine. @returns {Target} */
+export function findVitrine() {
+  const main = join(USERLAND, "..", "dist", "src", "cli", "main.js");
+  const image = join(USERLAND, "images", "riscv64", "root.tar");
+  const setUp = 'mkdir /tmp/w && cp -a /host/. /tmp/w && cd /tmp/w && exec sh -c "$0"';
+  const environment = ["LC_ALL=C", "TZ=UTC0", "HOME=/"].flatMap((variable) => ["-e", variable]);
+  const isWanted = process.env.VITRINE === "1";
+  return {
+    name: "Vitrine",
+    command: [],
+    path: process.env.PATH,
+    skip: !isWanted ? "VITRINE=1 asks for it" : existsSync(main) ? false : "Vitrine is not built",
+    shellCommand: (script, folder) => [
+      ...[process.execPath, main, "run", "--root", image, "-v", `${folder}:/host:ro`, ...environment],
+      ...["sh", "-c", setUp, script],
+    ],
+  };
 }
 
 /** @param {Target[]} targets */
@@ -92,12 +127,12 @@ export function isInstalled(program) {
   return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 }
 
-/** Runs a command in a new folder of known files, with a bare environment and a time limit. */
-export async function runInFolder(command, path) {
+/** Runs the command that is made for a new folder of known files, in it, with a bare environment and a time limit. */
+export async function runInFolder(makeCommand, path) {
   const folder = mkdtempSync(join(tmpdir(), "vbox-case-"));
   try {
     makeFiles(folder);
-    return await run(command, { cwd: folder, path });
+    return await run(makeCommand(folder), { cwd: folder, path });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -129,8 +164,7 @@ export function resolveProgram(name) {
   return spawnSync("sh", ["-c", 'command -v "$0"', name], { encoding: "utf8" }).stdout.trim();
 }
 
-/** Fills a folder with the files that the snippets know. */
-export function makeFiles(folder) {
+function makeFiles(folder) {
   const files = {
     "a.txt": "line one\nan apple\n",
     "b.txt": "line two\n",
