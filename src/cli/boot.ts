@@ -2,7 +2,7 @@
 
 import { logTraps } from "../inspect/trap-log.ts";
 import { boot } from "../node/index.ts";
-import { machineOptions, MACHINE_OPTIONS, type Command } from "./command.ts";
+import { machineOptions, MACHINE_OPTIONS, terminalEnvironment, type Command } from "./command.ts";
 import { ESCAPE_HELP } from "./console-escape.ts";
 import { onHostSignal } from "./host-signals.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -21,12 +21,10 @@ export const bootCommand: Command = {
   async run(options: ParsedOptions): Promise<number> {
     const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true;
     if (interactive) writeStderr("Ctrl-A h for help, Ctrl-A x to leave\r\n");
-    const environment: Record<string, string> = {};
-    if (process.env["TERM"] !== undefined) environment["TERM"] = process.env["TERM"];
     const system = await boot({
       ...machineOptions(options, new Date()),
       init: [INIT, ...options.operands],
-      initEnvironment: environment,
+      initEnvironment: terminalEnvironment(),
       pace: interactive ? "real" : "virtual",
       onConsole: hostStdout.write,
       drain: waitForReaders,

@@ -56,10 +56,19 @@ export function machineOptions({ values }: ParsedOptions, defaultDate: Date | un
   };
 }
 
+/** What the guest is told of the host's terminal. */
+export function terminalEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const name of ["TERM", "NO_COLOR"]) {
+    const value = process.env[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  return environment;
+}
+
 /** The environment of a program: a usual one, then what -e says. "K" alone takes the host's value. */
 export function programEnvironment({ values }: ParsedOptions): Record<string, string> {
-  const environment: Record<string, string> = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", HOME: "/root", USER: "root" };
-  if (process.env["TERM"] !== undefined) environment["TERM"] = process.env["TERM"];
+  const environment: Record<string, string> = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", HOME: "/root", USER: "root", ...terminalEnvironment() };
   for (const text of values.get("env") ?? []) {
     const at = text.indexOf("=");
     const name = at < 0 ? text : text.slice(0, at);

@@ -5,7 +5,7 @@
 
 import { existsSync, fstatSync, readFileSync, statSync } from "node:fs";
 import { devNull } from "node:os";
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import type { GuestProcess } from "../node/guest-process.ts";
 import type { BootOptions, Vitrine } from "../node/index.ts";
 import { findGuestProgram } from "../node/spawn.ts";
@@ -87,8 +87,9 @@ export function resolveProgram(system: Vitrine, operands: readonly string[]): re
   const [name = "", ...rest] = operands;
   if (name === "") return operands;
   const host = resolve(name);
-  const isHost = name.includes("/") ? existsSync(host) : findGuestProgram(system.kernel, name, undefined) === undefined && existsSync(host);
-  if (!isHost) return operands;
+  const isRelativePath = name.includes("/") && !isAbsolute(name);
+  if (!isRelativePath && findGuestProgram(system.kernel, name, undefined) !== undefined) return operands;
+  if (!existsSync(host) || (isAbsolute(name) && statSync(host).isDirectory())) return operands;
   system.mount({ host, guest: host, readOnly: true });
   return [host, ...rest];
 }

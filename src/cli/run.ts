@@ -11,8 +11,9 @@ export const runCommand: Command = {
   summary: "run one program; its input, output and exit status are its own",
   usage: "[OPTION…] PROGRAM [ARG…]",
   description: [
-    "PROGRAM with a slash is a host file if there is one, else a guest path; without a slash it is looked up along the guest's PATH,",
-    "then in the host's current folder. A host program is shown in the guest at its own absolute path, read-only.",
+    "PROGRAM without a slash is looked up along the guest's PATH, then in the host's current folder. An absolute path is the guest's if",
+    "it is a program there, else the host's; a relative path with a slash is the host's first. A host program is shown in the guest at",
+    "its own absolute path, read-only.",
   ].join("\n"),
   options: [...MACHINE_OPTIONS, ...PROGRAM_OPTIONS],
   async run(options: ParsedOptions): Promise<number> {

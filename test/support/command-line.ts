@@ -20,13 +20,15 @@ export interface RunOptions {
   /** The node binary; default this one. */
   readonly node?: string;
   readonly timeoutMs?: number;
+  /** Of what it prints; default UTF-8. */
+  readonly encoding?: BufferEncoding;
 }
 
 /** Runs `vitrine ARGS` to its end. */
 export async function vitrine(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const child = startVitrine(args, options, options.input === undefined ? "ignore" : "pipe");
-  const stdout = collect(child.stdout);
-  const stderr = collect(child.stderr);
+  const stdout = collect(child.stdout, options.encoding);
+  const stderr = collect(child.stderr, options.encoding);
   child.stdin?.on("error", () => undefined);
   child.stdin?.end(options.input);
   const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
@@ -49,8 +51,8 @@ export function vitrineCommand(args: string): string {
   return `'${process.execPath}' '${MAIN}' ${args}`;
 }
 
-function collect(stream: NodeJS.ReadableStream | null): () => string {
+function collect(stream: NodeJS.ReadableStream | null, encoding: BufferEncoding = "utf8"): () => string {
   const chunks: Buffer[] = [];
   stream?.on("data", (chunk: Buffer) => chunks.push(chunk));
-  return () => Buffer.concat(chunks).toString("utf8");
+  return () => Buffer.concat(chunks).toString(encoding);
 }
