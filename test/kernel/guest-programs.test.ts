@@ -32,7 +32,7 @@ function build(name: string): Uint8Array {
   return bytes;
 }
 
-for (const name of ["signals", "threads", "processes"]) {
+for (const name of ["signals", "threads", "processes", "storm"]) {
   for (const harts of [1, 3]) {
     test(`${name}, ${harts} hart(s)`, { skip: skipWithout(COMPILER), timeout: 120_000 }, async () => {
       const archive = makeTar({ [`bin/${name}`]: build(name) });
