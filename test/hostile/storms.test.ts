@@ -220,6 +220,20 @@ test("epoll instances in epoll instances are looked at once each, however many p
   );
 });
 
+test("a process that ends while another shares its descriptors leaves them to the other (INV-21)", () => {
+  const calls: CallRecord[] = [
+    [call("clone"), 0x411, 0, 0, 0, 0], // CLONE_FILES and SIGCHLD: both go on here
+    [call("exit_group"), 0],
+  ];
+  const guest = bootGuest({
+    files: { "bin/storm": callStorm(new Uint8Array(64), [], [calls]) },
+    argv: ["/bin/storm"],
+    checkInvariants: true,
+    harts: 2,
+  });
+  assert.deepEqual(guest.finish(), { kind: "stopped", status: 0, reason: "power-off", report: undefined });
+});
+
 test("the buffers of all pipes together stay within a quarter of memory", () => {
   const pipes = 400;
   let [granted, refused] = [0, 0];

@@ -232,7 +232,7 @@ function runStorm(name: string, storm: Storm, options: { readonly checks: boolea
   showFolder(k, folder.path);
   let state;
   try {
-    state = guest.finish(400_000_000);
+    state = guest.finish(storm.children * 50_000_000);
   } catch (error) {
     const threads = [...k.state.threads.values()].map((t) => `${t.tid}/${t.process.pid} ${JSON.stringify(t.state)}`);
     assert.fail(`${name}: ${String(error)}\n${recent.join("\n")}\n${threads.join("\n")}`);

@@ -102,9 +102,9 @@ export function readUserString(
     const physical = userByte(k, space, at, "read");
     if (physical === NOT_ACCESSIBLE) return "EFAULT";
     const count = Math.min(PAGE_SIZE - pageOffset(at), limit - text.length);
-    // Short strings are the rule: look at 64 bytes before taking a whole page.
+    // Short strings are the rule: look at 64 bytes before taking all of a page. (A long string in pieces of 64 is twice the memory.)
     for (let done = 0; done < count;) {
-      const chunk = k.memory.read(physical + done, Math.min(64, count - done));
+      const chunk = k.memory.read(physical + done, text === "" ? Math.min(64, count - done) : count - done);
       const end = chunk.indexOf(0);
       text += String.fromCharCode(...(end === -1 ? chunk : chunk.subarray(0, end)));
       if (end !== -1) return text;

@@ -148,7 +148,6 @@ export function createProcess(
     vforkParent: undefined,
     executable: "",
     name: "",
-    argv: [],
     argumentRange: { start: 0, end: 0 },
     environmentRange: { start: 0, end: 0 },
     auxv: [],

@@ -160,7 +160,6 @@ function installProgram(k: Kernel, thread: Thread, program: LoadedProgram): void
   process.executable = program.executable;
   process.name = program.name;
   thread.name = program.name;
-  process.argv = program.argv;
   process.argumentRange = { ...program.stack.argumentRange };
   process.environmentRange = { ...program.stack.environmentRange };
   process.auxv = program.stack.auxv;

@@ -9,7 +9,7 @@
 
 import { FUTEX_BITSET_MATCH_ANY } from "../../abi/linux/futex.ts";
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGNALS } from "../../abi/linux/signals.ts";
-import { releaseFileTable } from "../fs/descriptors.ts";
+import { createFileTable, releaseFileTable } from "../fs/descriptors.ts";
 import type { Kernel } from "../kernel.ts";
 import { releaseAddressSpace, releaseTrapframe } from "../mem/address-space.ts";
 import { copyToUser } from "../mem/user-memory.ts";
@@ -94,6 +94,8 @@ function finishProcess(k: Kernel, process: Process, status: WaitStatus): void {
   cancelTimers(k, process);
   process.usage.maxResidentPages = Math.max(process.usage.maxResidentPages, process.space.residentPages);
   releaseFileTable(k, process);
+  // Others may share the table: a zombie must not hold it.
+  process.files = createFileTable();
   process.fs.sharers -= 1;
   process.signals.sharers -= 1;
   releaseAddressSpace(k, process.space);

@@ -145,7 +145,6 @@ function inheritFrom(k: Kernel, child: Process, parent: Process, request: CloneR
   child.exitSignal = (request.flags & clone.CLONE_PARENT) !== 0 ? parent.exitSignal : request.exitSignal;
   child.executable = parent.executable;
   child.name = parent.name;
-  child.argv = parent.argv;
   child.argumentRange = { ...parent.argumentRange };
   child.environmentRange = { ...parent.environmentRange };
   child.auxv = parent.auxv;

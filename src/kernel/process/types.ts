@@ -46,7 +46,6 @@ export interface Process {
   executable: string;
   /** First 15 bytes of the program's name. */
   name: string;
-  argv: readonly string[];
   /** Where argv and environment lie in user memory, for /proc/PID/{cmdline,environ}. */
   argumentRange: { start: number; end: number };
   environmentRange: { start: number; end: number };

@@ -40,8 +40,8 @@ export interface UserBuffer {
 
 /** Bytes that go through the kernel at a time. */
 const CHUNK = 1 << 20;
-/** Bytes after which a longer transfer lets others run: one call may ask for 2 GiB. */
-const BURST = 16 * CHUNK;
+/** Bytes after which a longer transfer lets others run: one call may ask for 2 GiB. What procfs gives is made word by word. */
+const burstOf = (file: OpenFile): number => (file.kind === "proc" ? CHUNK : 16 * CHUNK);
 
 /** Room for a read that finds nothing sure: at least an eventfd's 8 bytes and the most that VMIN asks for. */
 const SMALL_READ = 256;
@@ -73,9 +73,10 @@ export function readToUser(
   if (total === 0 && file.kind !== "eventfd") return 0;
   const operations = fileOperations[file.kind];
   const before = call.thread.restart?.done ?? 0;
+  const burst = burstOf(file);
   let done = before;
   do {
-    if (done - before >= BURST) return pauseTransfer(call, done);
+    if (done - before >= burst) return pauseTransfer(call, done);
     const at = offset === undefined ? undefined : offset + done;
     const wanted = Math.min(total - done, CHUNK);
     const there = operations.readable(k, file, wanted, at);
@@ -127,9 +128,10 @@ export function writePieces(
   const { k, thread, hart } = call;
   const operations = fileOperations[file.kind];
   const before = thread.restart?.done ?? 0;
+  const burst = burstOf(file);
   let done = before;
   while (done < total) {
-    if (done - before >= BURST) return pauseTransfer(call, done);
+    if (done - before >= burst) return pauseTransfer(call, done);
     const bytes = piece(done, Math.min(CHUNK, total - done));
     if (failed(bytes)) return done > 0 ? done : bytes;
     const count = operations.write(k, thread, file, bytes, offset === undefined ? undefined : offset + done);
