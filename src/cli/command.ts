@@ -20,8 +20,18 @@ export const MACHINE_OPTIONS: readonly OptionRow[] = [
   { name: "arch", value: "ARCH", help: "architecture: riscv64" },
   { name: "memory", short: "m", value: "SIZE", help: "guest RAM, 16M to 2G (default 128M)" },
   { name: "smp", value: "N", help: "harts, 1 to 8 (default 1)" },
-  { name: "root", value: "DIR|TAR", help: "root file system: a folder (read-only), or a tar or cpio archive, gzipped or not" },
-  { name: "volume", short: "v", value: "HOST:GUEST[:ro]", repeat: true, help: "show a host folder or file in the guest" },
+  {
+    name: "root",
+    value: "DIR|TAR",
+    help: "root file system: a folder (read-only), or a tar or cpio archive, gzipped or not",
+  },
+  {
+    name: "volume",
+    short: "v",
+    value: "HOST:GUEST[:ro]",
+    repeat: true,
+    help: "show a host folder or file in the guest",
+  },
   { name: "date", value: "WHEN", help: 'boot time of the guest: an ISO date or "now"' },
   { name: "seed", value: "N", help: "seed of the guest's random numbers (default 0)" },
   { name: "check", help: "check every kernel invariant after each kernel entry (slow)" },
@@ -41,7 +51,8 @@ export function machineOptions({ values }: ParsedOptions, defaultDate: Date | un
   const arch = one(values, "arch") ?? "riscv64";
   if (arch !== "riscv64") throw new UsageError(`--arch ${arch} is not there; riscv64 is`);
   const memory = parseSize(one(values, "memory") ?? "128M", "--memory");
-  if (memory < LEAST_MEMORY || memory > MOST_MEMORY) throw new UsageError(`--memory wants a size from 16M to 2G, not “${one(values, "memory") ?? ""}”`);
+  if (memory < LEAST_MEMORY || memory > MOST_MEMORY)
+    throw new UsageError(`--memory wants a size from 16M to 2G, not “${one(values, "memory") ?? ""}”`);
   const date = one(values, "date");
   const seed = one(values, "seed");
   const root = one(values, "root");
@@ -68,7 +79,12 @@ export function terminalEnvironment(): Record<string, string> {
 
 /** The environment of a program: a usual one, then what -e says. "K" alone takes the host's value. */
 export function programEnvironment({ values }: ParsedOptions): Record<string, string> {
-  const environment: Record<string, string> = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", HOME: "/root", USER: "root", ...terminalEnvironment() };
+  const environment: Record<string, string> = {
+    PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+    HOME: "/root",
+    USER: "root",
+    ...terminalEnvironment(),
+  };
   for (const text of values.get("env") ?? []) {
     const at = text.indexOf("=");
     const name = at < 0 ? text : text.slice(0, at);
@@ -92,6 +108,7 @@ function parseVolume(text: string): MountOption {
 
 function parseDate(text: string): Date {
   const date = text === "now" ? new Date() : new Date(text);
-  if (Number.isNaN(date.getTime())) throw new UsageError(`--date wants an ISO date such as 2026-01-31T12:00:00Z, or “now”, not “${text}”`);
+  if (Number.isNaN(date.getTime()))
+    throw new UsageError(`--date wants an ISO date such as 2026-01-31T12:00:00Z, or “now”, not “${text}”`);
   return date;
 }

@@ -9,7 +9,12 @@ export type EscapeAction = "exit" | "monitor" | "help";
 
 export interface EscapeFilter {
   /** Splits typed bytes into what is for the guest and what is for us, in order. */
-  feed(bytes: Uint8Array): ({ readonly kind: "input"; readonly bytes: Uint8Array } | { readonly kind: "action"; readonly action: EscapeAction })[];
+  feed(
+    bytes: Uint8Array,
+  ): (
+    | { readonly kind: "input"; readonly bytes: Uint8Array }
+    | { readonly kind: "action"; readonly action: EscapeAction }
+  )[];
 }
 
 export const ESCAPE_HELP = [

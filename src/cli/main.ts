@@ -33,7 +33,9 @@ async function main(args: readonly string[]): Promise<number> {
   const load = COMMANDS.get(name);
   if (load === undefined) {
     const nearest = suggest(name, [...COMMANDS.keys(), "help", "--version", "--help"]);
-    throw new UsageError(`no command “${name}”${nearest === undefined ? "; vitrine --help lists them" : `; did you mean ${nearest}?`}`);
+    throw new UsageError(
+      `no command “${name}”${nearest === undefined ? "; vitrine --help lists them" : `; did you mean ${nearest}?`}`,
+    );
   }
   const command = await load();
   const parsed = parseOptions([...command.options, HELP_OPTION], rest);
@@ -60,7 +62,13 @@ async function overview(): Promise<string> {
 }
 
 function commandHelp(command: Command): string {
-  return [`usage: vitrine ${command.name} ${command.usage}`, "", command.description, "", optionHelp([...command.options, HELP_OPTION])].join("\n");
+  return [
+    `usage: vitrine ${command.name} ${command.usage}`,
+    "",
+    command.description,
+    "",
+    optionHelp([...command.options, HELP_OPTION]),
+  ].join("\n");
 }
 
 /** Ends the process with the status once stdout and stderr have taken everything. */
@@ -79,7 +87,9 @@ try {
     writeStderr(`vitrine: ${error.message}\n`);
     exitWith(error instanceof VitrineError ? error.status : FAILURE_STATUS);
   } else {
-    writeStderr(`vitrine: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    writeStderr(
+      `vitrine: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     exitWith(FAILURE_STATUS);
   }
 }

@@ -13,11 +13,14 @@ const ROWS: readonly OptionRow[] = [
 test("options end at the first operand, and dashes after it belong to the guest", () => {
   const parsed = parseOptions(ROWS, ["-m", "64M", "--volume=a:/b", "-vc:/d", "-f", "prog", "-m", "--json"]);
   assert.deepEqual(parsed.operands, ["prog", "-m", "--json"]);
-  assert.deepEqual([...parsed.values], [
-    ["memory", ["64M"]],
-    ["volume", ["a:/b", "c:/d"]],
-    ["follow", [""]],
-  ]);
+  assert.deepEqual(
+    [...parsed.values],
+    [
+      ["memory", ["64M"]],
+      ["volume", ["a:/b", "c:/d"]],
+      ["follow", [""]],
+    ],
+  );
   assert.deepEqual(parseOptions(ROWS, ["--json", "--", "-x"]).operands, ["-x"]);
   assert.deepEqual(parseOptions(ROWS, ["-", "-m"]).operands, ["-", "-m"]);
 });
@@ -36,7 +39,7 @@ test("mistakes are named, and the nearest option is suggested", () => {
   assert.match(complaint(["--memory"]), /needs a value/);
   assert.match(complaint(["--json=1"]), /takes no value/);
   assert.match(complaint(["-m", "1", "-m", "2"]), /twice/);
-  assert.match(complaint(["--"+"z".repeat(2000)]), /unknown option/);
+  assert.match(complaint(["--" + "z".repeat(2000)]), /unknown option/);
   assert.doesNotMatch(complaint(["--quite-different"]), /did you mean/);
   assert.equal(suggest("boto", ["boot", "run", "trace"]), "boot");
 });

@@ -77,7 +77,12 @@ export function parseOptions(rows: readonly OptionRow[], args: readonly string[]
 
 function unknownOption(rows: readonly OptionRow[], given: string): string {
   // One letter is as near to any other: only long names are guessed.
-  const nearest = given.startsWith("--") ? suggest(given, rows.map((row) => `--${row.name}`)) : undefined;
+  const nearest = given.startsWith("--")
+    ? suggest(
+        given,
+        rows.map((row) => `--${row.name}`),
+      )
+    : undefined;
   return `unknown option ${given}${nearest === undefined ? "; --help lists them" : `; did you mean ${nearest}?`}`;
 }
 
@@ -131,7 +136,8 @@ const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20,
 export function parseSize(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?$/i.exec(text);
   const unit = UNITS[match?.[2]?.toLowerCase() ?? ""];
-  if (match === null || unit === undefined) throw new UsageError(`${option} wants a size such as 64M or 1G, not “${text}”`);
+  if (match === null || unit === undefined)
+    throw new UsageError(`${option} wants a size such as 64M or 1G, not “${text}”`);
   return Math.floor(Number(match[1]) * unit);
 }
 

@@ -16,7 +16,11 @@ export const pageTableCommand: Command = {
   usage: "[OPTION…] PROGRAM [ARG…]",
   description: "Prints on stderr when the program ends, or at the point of --at. The exit status is the program's.",
   options: [
-    { name: "at", value: "POINT", help: '"entry" (before its first instruction), or a count: before its Nth system call' },
+    {
+      name: "at",
+      value: "POINT",
+      help: '"entry" (before its first instruction), or a count: before its Nth system call',
+    },
     { name: "json", help: "the tree and the regions as JSON" },
     ...MACHINE_OPTIONS,
     ...PROGRAM_OPTIONS,
@@ -33,7 +37,6 @@ export const pageTableCommand: Command = {
       isShown = true;
       writeStderr(`${describeProcess(system.kernel, process)}\n`);
     };
-    let pid: number | undefined;
     let calls = 0;
     const probes = system.kernel.probes;
     if (point.kind === "end") {
@@ -47,14 +50,20 @@ export const pageTableCommand: Command = {
         if (calls === point.count) show(thread.process);
       };
     }
-    const guest = program.start(system, argv, { env: programEnvironment(options), cwd: one(options.values, "workdir") ?? "/" });
-    pid = guest.pid;
+    const guest = program.start(system, argv, {
+      env: programEnvironment(options),
+      cwd: one(options.values, "workdir") ?? "/",
+    });
+    const { pid } = guest;
     if (point.kind === "entry") {
       const process = system.kernel.state.processes.get(pid);
       if (process !== undefined) show(process);
     }
     const status = await guest.status;
-    if (!isShown) throw new UsageError(`the program ended after ${calls} system calls, before --at ${one(options.values, "at") ?? ""}`);
+    if (!isShown)
+      throw new UsageError(
+        `the program ended after ${calls} system calls, before --at ${one(options.values, "at") ?? ""}`,
+      );
     return shellStatus(status);
   },
 };
@@ -82,6 +91,21 @@ function describe(k: Kernel, process: Process): string {
 
 function describeAsJson(k: Kernel, process: Process): string {
   const { space } = process;
-  const regions = space.regions.map(({ start, end, protection, sharing, purpose, file }) => ({ start, end, protection, sharing, purpose, file: file?.path }));
-  return JSON.stringify({ pid: process.pid, name: process.name, format: k.arch.format.name, root: space.root, asid: space.asid, tree: readPageTable(k, space), regions });
+  const regions = space.regions.map(({ start, end, protection, sharing, purpose, file }) => ({
+    start,
+    end,
+    protection,
+    sharing,
+    purpose,
+    file: file?.path,
+  }));
+  return JSON.stringify({
+    pid: process.pid,
+    name: process.name,
+    format: k.arch.format.name,
+    root: space.root,
+    asid: space.asid,
+    tree: readPageTable(k, space),
+    regions,
+  });
 }

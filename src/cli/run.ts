@@ -21,7 +21,10 @@ export const runCommand: Command = {
     const program = connectProgram();
     await using system = await boot({ ...machineOptions(options, undefined), ...program.bootOptions });
     const argv = resolveProgram(system, options.operands);
-    const guest = program.start(system, argv, { env: programEnvironment(options), cwd: one(options.values, "workdir") ?? "/" });
+    const guest = program.start(system, argv, {
+      env: programEnvironment(options),
+      cwd: one(options.values, "workdir") ?? "/",
+    });
     return shellStatus(await guest.status);
   },
 };

@@ -40,7 +40,9 @@ export function connectTerminal(system: Vitrine, options: TerminalOptions): Term
     } else if (monitorLine === undefined) {
       await system.pause();
       monitorLine = "";
-      print(`\nkernel monitor: the machine stands still; help lists the commands, Ctrl-A c goes back\n${MONITOR_PROMPT}`);
+      print(
+        `\nkernel monitor: the machine stands still; help lists the commands, Ctrl-A c goes back\n${MONITOR_PROMPT}`,
+      );
     } else {
       leaveMonitor();
     }

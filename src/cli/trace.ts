@@ -18,12 +18,20 @@ export const traceCommand: Command = {
   usage: "[OPTION…] PROGRAM [ARG…]",
   description: "Output goes to stderr, or to the file of -o. The exit status is the program's.",
   options: [
-    { name: "trace", short: "e", value: "SET", help: "only these calls: open,read | %file %desc %process %signal %memory %time | !write" },
+    {
+      name: "trace",
+      short: "e",
+      value: "SET",
+      help: "only these calls: open,read | %file %desc %process %signal %memory %time | !write",
+    },
     { name: "follow", short: "f", help: "children too, each line with its pid" },
     { name: "count", short: "c", help: "count calls and errors; print the table at the end" },
     { name: "json", help: "with -c, the table as JSON" },
     { name: "output", short: "o", value: "FILE", help: "write the trace to a file" },
-    { name: "traps", help: "each step: trap, uservec, usertrap, syscall, usertrapret, userret, with registers and satp" },
+    {
+      name: "traps",
+      help: "each step: trap, uservec, usertrap, syscall, usertrapret, userret, with registers and satp",
+    },
     { name: "interrupts", help: "with --traps, interrupts too" },
     { name: "events", value: "FILE", help: "write every event of the kernel and the machine to a file, one a line" },
     ...MACHINE_OPTIONS,
@@ -42,7 +50,10 @@ export const traceCommand: Command = {
     const tracer = attach(system, options, output.write);
     if (events !== undefined) logEvents(system.kernel, events.write);
     try {
-      const guest = program.start(system, argv, { env: programEnvironment(options), cwd: one(options.values, "workdir") ?? "/" });
+      const guest = program.start(system, argv, {
+        env: programEnvironment(options),
+        cwd: one(options.values, "workdir") ?? "/",
+      });
       const status = await guest.status;
       await system.pause();
       tracer?.finish();
@@ -68,7 +79,9 @@ function attach(system: Vitrine, options: ParsedOptions, write: (line: string) =
   const set = text === undefined ? undefined : parseCallSet(text, names);
   if (set !== undefined && "unknown" in set) {
     const nearest = suggest(set.unknown, names);
-    throw new UsageError(`-e: no system call “${set.unknown}”${nearest === undefined ? "" : `; did you mean ${nearest}?`}`);
+    throw new UsageError(
+      `-e: no system call “${set.unknown}”${nearest === undefined ? "" : `; did you mean ${nearest}?`}`,
+    );
   }
   return traceSystemCalls(system.kernel, {
     calls: set?.calls,

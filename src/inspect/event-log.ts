@@ -12,14 +12,18 @@ import type { Process, SignalInfo, Thread } from "../kernel/process/types.ts";
 import type { MachineProbes } from "../machine/machine.ts";
 
 type Listener = (...args: never[]) => void;
-type Formats<Probes> = { readonly [Name in keyof Probes]-?: (...args: Parameters<Extract<Probes[Name], Listener>>) => string };
+type Formats<Probes> = {
+  readonly [Name in keyof Probes]-?: (...args: Parameters<Extract<Probes[Name], Listener>>) => string;
+};
 
 const tid = (thread: Thread | undefined): string => `tid=${thread?.tid ?? "-"}`;
 const pid = (process: Process): string => `pid=${process.pid}`;
 const space = ({ id }: AddressSpace): string => `space=${id}`;
-const hex = (value: number | undefined): string => (value === undefined ? "all" : `${value < 0 ? "-" : ""}0x${Math.abs(value).toString(16)}`);
+const hex = (value: number | undefined): string =>
+  value === undefined ? "all" : `${value < 0 ? "-" : ""}0x${Math.abs(value).toString(16)}`;
 const words = (hi: number, lo: number): string => `0x${((hi >>> 0) * 2 ** 32 + (lo >>> 0)).toString(16)}`;
-const exactWords = (hi: number, lo: number): string => `${(hi >>> 0).toString(16).padStart(8, "0")}${(lo >>> 0).toString(16).padStart(8, "0")}`;
+const exactWords = (hi: number, lo: number): string =>
+  `${(hi >>> 0).toString(16).padStart(8, "0")}${(lo >>> 0).toString(16).padStart(8, "0")}`;
 const text = (value: string): string => JSON.stringify(value);
 const signal = (info: SignalInfo): string => JSON.stringify(info);
 
@@ -64,7 +68,13 @@ export function logEvents(k: Kernel, write: (line: string) => void): void {
   attach<Omit<MachineProbes, "tlbFill">>(k.machine.probes, MACHINE_FORMATS, "machine.", k, write);
 }
 
-function attach<Probes extends object>(probes: Probes, formats: Formats<Probes>, prefix: string, k: Kernel, write: (line: string) => void): void {
+function attach<Probes extends object>(
+  probes: Probes,
+  formats: Formats<Probes>,
+  prefix: string,
+  k: Kernel,
+  write: (line: string) => void,
+): void {
   // Without the types of their arguments: each probe is wrapped in the format of the same name, which has the same arguments.
   const listeners = probes as Record<string, Listener | undefined>;
   const byName = formats as unknown as Readonly<Record<string, (...args: never[]) => string>>;

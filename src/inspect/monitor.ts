@@ -4,7 +4,15 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import { FRAME_OWNERS } from "../kernel/mem/types.ts";
 import type { Process } from "../kernel/process/types.ts";
-import { formatAddress, formatPageTable, formatRegions, formatSize, readPageTable, regionAt, regionName } from "./page-table-view.ts";
+import {
+  formatAddress,
+  formatPageTable,
+  formatRegions,
+  formatSize,
+  readPageTable,
+  regionAt,
+  regionName,
+} from "./page-table-view.ts";
 import { INTERRUPT_BASE, type TrapLog } from "./trap-log.ts";
 
 /** What the monitor works on. */
@@ -28,10 +36,25 @@ interface MonitorCommand {
 
 const COMMANDS: readonly MonitorCommand[] = [
   { name: "help", arguments: "", help: "this list", run: help },
-  { name: "version", arguments: "", help: "version and architecture", run: ({ k, version }) => `vitrine ${version}, ${k.arch.name}, ${k.arch.format.name}` },
+  {
+    name: "version",
+    arguments: "",
+    help: "version and architecture",
+    run: ({ k, version }) => `vitrine ${version}, ${k.arch.name}, ${k.arch.format.name}`,
+  },
   { name: "ps", arguments: "", help: "processes", run: listProcesses },
-  { name: "maps", arguments: "PID", help: "regions of a process", run: (target, args) => withProcess(target, args, (process) => formatRegions(target.k, process.space)) },
-  { name: "pt", arguments: "PID [VA]", help: "page-table tree of a process, or the walk of one address", run: showPageTable },
+  {
+    name: "maps",
+    arguments: "PID",
+    help: "regions of a process",
+    run: (target, args) => withProcess(target, args, (process) => formatRegions(target.k, process.space)),
+  },
+  {
+    name: "pt",
+    arguments: "PID [VA]",
+    help: "page-table tree of a process, or the walk of one address",
+    run: showPageTable,
+  },
   { name: "frames", arguments: "", help: "physical frames by owner, and the head of the free list", run: showFrames },
   { name: "regs", arguments: "", help: "registers of every hart", run: showRegisters },
   { name: "traps", arguments: "", help: "traps by cause, and the last of them", run: showTraps },
@@ -98,13 +121,16 @@ function listProcesses({ k }: MonitorTarget): string {
 function describeState(k: Kernel, process: Process): string {
   if (process.state.kind !== "running") return process.state.kind;
   const states = process.threads.map((tid) => k.state.threads.get(tid)?.state.kind ?? "exited");
-  return states.find((state) => state === "running") ?? states.find((state) => state === "runnable") ?? states[0] ?? "kernel";
+  return (
+    states.find((state) => state === "running") ?? states.find((state) => state === "runnable") ?? states[0] ?? "kernel"
+  );
 }
 
 function withProcess(target: MonitorTarget, args: readonly string[], use: (process: Process) => string): string {
   const pid = Number(args[0] ?? NaN);
   const process = target.k.state.processes.get(pid);
-  if (process === undefined) return args[0] === undefined ? "which process? give its PID (ps lists them)" : `no process ${args[0]}`;
+  if (process === undefined)
+    return args[0] === undefined ? "which process? give its PID (ps lists them)" : `no process ${args[0]}`;
   return use(process);
 }
 
@@ -123,22 +149,33 @@ function walk(k: Kernel, process: Process, address: number): string {
   const lines: string[] = [];
   let entries = readPageTable(k, process.space);
   for (let depth = 0; ; depth++) {
-    const entry = entries.find((candidate) => address >= candidate.address && address < candidate.address + candidate.size * candidate.count);
+    const entry = entries.find(
+      (candidate) => address >= candidate.address && address < candidate.address + candidate.size * candidate.count,
+    );
     if (entry === undefined) {
       lines.push(`${"  ".repeat(depth)}no entry: not mapped`);
       break;
     }
     const index = entry.index + Math.floor((address - entry.address) / entry.size);
-    const physical = entry.physical + (entry.kind === "leaf" ? Math.floor((address - entry.address) / entry.size) * entry.size : 0);
-    lines.push(`${"  ".repeat(depth)}${entry.levelName}[${index}]  ${entry.kind} ${formatAddress(physical, 14)}  ${entry.flags}`);
+    const physical =
+      entry.physical + (entry.kind === "leaf" ? Math.floor((address - entry.address) / entry.size) * entry.size : 0);
+    lines.push(
+      `${"  ".repeat(depth)}${entry.levelName}[${index}]  ${entry.kind} ${formatAddress(physical, 14)}  ${entry.flags}`,
+    );
     if (entry.kind === "leaf") {
-      lines.push(`physical ${formatAddress(entry.physical + (address - entry.address), 14)}, ${formatSize(entry.size)} page`);
+      lines.push(
+        `physical ${formatAddress(entry.physical + (address - entry.address), 14)}, ${formatSize(entry.size)} page`,
+      );
       break;
     }
     entries = [...entry.children];
   }
   const region = regionAt(process.space, address);
-  lines.push(region === undefined ? "no region" : `region ${formatAddress(region.start)}-${formatAddress(region.end)} ${regionName(region)}`);
+  lines.push(
+    region === undefined
+      ? "no region"
+      : `region ${formatAddress(region.start)}-${formatAddress(region.end)} ${regionName(region)}`,
+  );
   return lines.join("\n");
 }
 
@@ -156,7 +193,9 @@ function showFrames({ k }: MonitorTarget): string {
   }
   const lines = [`${frames.frameCount} frames of 4K, ${frames.freeCount} free`];
   for (const [owner, { count, shared }] of [...byOwner].sort((a, b) => b[1].count - a[1].count)) {
-    lines.push(`${String(count).padStart(8)}  ${FRAME_OWNERS[owner] ?? `owner ${owner}`}${shared > 0 ? ` (${shared} shared)` : ""}`);
+    lines.push(
+      `${String(count).padStart(8)}  ${FRAME_OWNERS[owner] ?? `owner ${owner}`}${shared > 0 ? ` (${shared} shared)` : ""}`,
+    );
   }
   const chain: string[] = [];
   let at: number = frames.freeHead;
@@ -183,14 +222,20 @@ function showRegisters({ k }: MonitorTarget): string {
 
 function showTraps({ k, traps }: MonitorTarget): string {
   const { counters } = k.state;
-  const lines = [`${counters.systemCalls} system calls, ${counters.minorFaults} minor and ${counters.majorFaults} major faults, ${counters.contextSwitches} context switches`];
+  const lines = [
+    `${counters.systemCalls} system calls, ${counters.minorFaults} minor and ${counters.majorFaults} major faults, ${counters.contextSwitches} context switches`,
+  ];
   for (const [key, count] of [...traps.counts].sort((a, b) => b[1] - a[1])) {
     const interrupt = key >= INTERRUPT_BASE;
-    lines.push(`${String(count).padStart(10)}  ${k.arch.describeCause(interrupt ? key - INTERRUPT_BASE : key, interrupt)}`);
+    lines.push(
+      `${String(count).padStart(10)}  ${k.arch.describeCause(interrupt ? key - INTERRUPT_BASE : key, interrupt)}`,
+    );
   }
   if (traps.recent.length > 0) lines.push("last:");
   for (const trap of traps.recent) {
-    lines.push(`  ${String(trap.atNs).padStart(14)} ns  hart ${trap.hart}  pc ${formatAddress(trap.pc)}  ${k.arch.describeCause(trap.cause, trap.interrupt)}`);
+    lines.push(
+      `  ${String(trap.atNs).padStart(14)} ns  hart ${trap.hart}  pc ${formatAddress(trap.pc)}  ${k.arch.describeCause(trap.cause, trap.interrupt)}`,
+    );
   }
   return lines.join("\n");
 }

@@ -50,7 +50,18 @@ export function readPageTable(k: Kernel, space: AddressSpace): PageTableEntry[] 
         entries[entries.length - 1] = { ...previous, count: previous.count + 1 };
         continue;
       }
-      entries.push({ level, levelName: `L${level}`, index, address, size, kind: view.kind, physical: target, flags, count: 1, children });
+      entries.push({
+        level,
+        levelName: `L${level}`,
+        index,
+        address,
+        size,
+        kind: view.kind,
+        physical: target,
+        flags,
+        count: 1,
+        children,
+      });
     }
     return entries;
   };
@@ -59,7 +70,9 @@ export function readPageTable(k: Kernel, space: AddressSpace): PageTableEntry[] 
 
 function continues(run: PageTableEntry, address: number, physical: number, flags: string): boolean {
   const bytes = run.count * run.size;
-  return run.kind === "leaf" && run.flags === flags && run.address + bytes === address && run.physical + bytes === physical;
+  return (
+    run.kind === "leaf" && run.flags === flags && run.address + bytes === address && run.physical + bytes === physical
+  );
 }
 
 function canonical(address: number, bits: number): number {
@@ -68,7 +81,10 @@ function canonical(address: number, bits: number): number {
 
 /** What the levels' entries cover, from the root down: "L2 1G, L1 2M, L0 4K". */
 export function describeLevels(k: Kernel): string {
-  return k.arch.format.levels.map(({ shift }, level) => `L${level} ${formatSize(2 ** shift)}`).reverse().join(", ");
+  return k.arch.format.levels
+    .map(({ shift }, level) => `L${level} ${formatSize(2 ** shift)}`)
+    .reverse()
+    .join(", ");
 }
 
 /** The tree as text, a line an entry, each leaf with what it belongs to. */

@@ -56,7 +56,12 @@ export function peekUser(k: Kernel, space: AddressSpace, address: number, length
 }
 
 /** A NUL-terminated byte string of at most `limit` bytes, and whether its end was seen. */
-export function peekString(k: Kernel, space: AddressSpace, address: number, limit: number): { bytes: Uint8Array; ended: boolean } | undefined {
+export function peekString(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  limit: number,
+): { bytes: Uint8Array; ended: boolean } | undefined {
   const bytes = peekUser(k, space, address, limit);
   if (bytes === undefined) return undefined;
   const end = bytes.indexOf(0);

@@ -29,7 +29,15 @@ export function logTraps(machine: Machine): TrapLog {
   machine.probes.trap = (hart, trap): void => {
     const key = trap.interrupt ? INTERRUPT_BASE + trap.cause : trap.cause;
     log.counts.set(key, (log.counts.get(key) ?? 0) + 1);
-    log.recent.push({ hart: hart.id, cause: trap.cause, interrupt: trap.interrupt, pc: trap.pc, tval: trap.tval, from: trap.from, atNs: machine.timeNs });
+    log.recent.push({
+      hart: hart.id,
+      cause: trap.cause,
+      interrupt: trap.interrupt,
+      pc: trap.pc,
+      tval: trap.tval,
+      from: trap.from,
+      atNs: machine.timeNs,
+    });
     if (log.recent.length > RECENT_LIMIT) log.recent.shift();
   };
   return log;

@@ -46,9 +46,14 @@ interface Passage {
 /** Attaches to machine and kernel probes. */
 export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
   let count = 0;
-  const passages = k.machine.harts.map(
-    (hart): Passage => ({ shown: false, trappedAt: 0, steppedAt: 0, returnedAt: hart.instructionsRetired, satp: readRegister(k, hart.id, "satp"), leaving: false }),
-  );
+  const passages = k.machine.harts.map((hart): Passage => ({
+    shown: false,
+    trappedAt: 0,
+    steppedAt: 0,
+    returnedAt: hart.instructionsRetired,
+    satp: readRegister(k, hart.id, "satp"),
+    leaving: false,
+  }));
   /** Threads that have been in user mode: the first entry is shown by itself. */
   const entered = new WeakSet<Thread>();
 
@@ -70,14 +75,24 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     if (!passage.shown) return;
     count += 1;
     const before = trap.from === 0 ? `, ${passage.trappedAt - passage.returnedAt} instructions in user mode` : "";
-    options.write(`trap ${count}: hart ${hart.id}, ${describeThread(threadOn(k, hart.id))}${before}, ${passage.trappedAt} in all`);
+    options.write(
+      `trap ${count}: hart ${hart.id}, ${describeThread(threadOn(k, hart.id))}${before}, ${passage.trappedAt} in all`,
+    );
     const parts = [
       `pc ${formatAddress(trap.pc)}`,
       `cause ${trap.cause} (${k.arch.describeCause(trap.cause, trap.interrupt)})`,
       ...(trap.tval === 0 ? [] : [`tval ${formatAddress(trap.tval)}`]),
       `mode ${privilegeName(trap.from)} -> ${privilegeName(trap.to)}`,
     ];
-    step(hart.id, trap.interrupt ? "interrupt" : k.arch.describeCause(trap.cause, false).startsWith("environment call") ? "ecall" : "exception", parts.join("  "));
+    step(
+      hart.id,
+      trap.interrupt
+        ? "interrupt"
+        : k.arch.describeCause(trap.cause, false).startsWith("environment call")
+          ? "ecall"
+          : "exception",
+      parts.join("  "),
+    );
   };
 
   k.machine.probes.satp = (hart, hi, lo): void => {
@@ -115,13 +130,18 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     passage.steppedAt = retired;
   };
 
-  k.probes.syscallEnter = (thread, number, row, args): void => stepOfThread(thread, "syscall", `${number} ${showCall(k, thread, row, number, args)}`);
-  k.probes.syscallBlocked = (thread): void => stepOfThread(thread, "", "blocks: the thread sleeps, its pc stays on the instruction");
+  k.probes.syscallEnter = (thread, number, row, args): void =>
+    stepOfThread(thread, "syscall", `${number} ${showCall(k, thread, row, number, args)}`);
+  k.probes.syscallBlocked = (thread): void =>
+    stepOfThread(thread, "", "blocks: the thread sleeps, its pc stays on the instruction");
   k.probes.syscallExit = (thread, _number, row, _args, result): void =>
     stepOfThread(thread, "", `${row?.name ?? "call"} = ${showOutcome(row, result)}`);
   k.probes.pageFault = (thread, address, access, outcome): void => {
     const region = regionAt(thread.process.space, address);
-    const place = region === undefined ? "no region" : `${regionName(region)} ${formatAddress(region.start, 10)}-${formatAddress(region.end, 10)}`;
+    const place =
+      region === undefined
+        ? "no region"
+        : `${regionName(region)} ${formatAddress(region.start, 10)}-${formatAddress(region.end, 10)}`;
     stepOfThread(thread, "page fault", `${access} of ${formatAddress(address, 10)} in ${place}: ${outcome}`);
   };
 
@@ -129,9 +149,14 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     const passage = passages[hart.id];
     if (passage === undefined) return;
     const retired = hart.instructionsRetired;
-    if (passage.leaving) step(hart.id, "", `31 registers from the trapframe, ${retired - passage.steppedAt} instructions with sret`);
+    if (passage.leaving)
+      step(hart.id, "", `31 registers from the trapframe, ${retired - passage.steppedAt} instructions with sret`);
     const spent = `${retired - passage.trappedAt} instructions in the kernel`;
-    step(hart.id, from === 3 ? "mret" : "sret", `pc ${formatAddress(hart.pc)}  mode ${privilegeName(from)} -> ${privilegeName(hart.privilege)}  ${spent}`);
+    step(
+      hart.id,
+      from === 3 ? "mret" : "sret",
+      `pc ${formatAddress(hart.pc)}  mode ${privilegeName(from)} -> ${privilegeName(hart.privilege)}  ${spent}`,
+    );
     passage.returnedAt = retired;
     passage.leaving = false;
     passage.shown = false;
@@ -140,13 +165,18 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
   function showTrapframe(hartId: number): void {
     const thread = threadOn(k, hartId);
     if (thread === undefined) return;
-    step(hartId, "", `saved in the trapframe at ${formatAddress(thread.trapframeAddress, 10)} (physical ${formatAddress(thread.trapframe, 10)}), by offset:`);
+    step(
+      hartId,
+      "",
+      `saved in the trapframe at ${formatAddress(thread.trapframeAddress, 10)} (physical ${formatAddress(thread.trapframe, 10)}), by offset:`,
+    );
     const cells = k.arch.trapframeFields.map(({ name, offset }) => {
       const lo = k.memory.read32(thread.trapframe + offset) >>> 0;
       const hi = k.memory.read32(thread.trapframe + offset + 4) >>> 0;
       return `${String(offset).padStart(4)} ${name.padEnd(13)} ${hi.toString(16).padStart(8, "0")}${lo.toString(16).padStart(8, "0")}`;
     });
-    for (let row = 0; row < cells.length; row += COLUMNS) options.write(`${INDENT.slice(8)}${cells.slice(row, row + COLUMNS).join(" ")}`);
+    for (let row = 0; row < cells.length; row += COLUMNS)
+      options.write(`${INDENT.slice(8)}${cells.slice(row, row + COLUMNS).join(" ")}`);
   }
 }
 
@@ -167,7 +197,10 @@ function readRegister(k: Kernel, hart: number, name: string): string {
 function readRegisters(k: Kernel, hart: number, names: readonly string[]): string {
   const registers = k.arch.hartRegisters(k, hart);
   return names
-    .map((name) => `${name} 0x${(registers.find((register) => register.name === name)?.value ?? "").replace(/^0+(?=.)/, "")}`)
+    .map(
+      (name) =>
+        `${name} 0x${(registers.find((register) => register.name === name)?.value ?? "").replace(/^0+(?=.)/, "")}`,
+    )
     .join("  ");
 }
 

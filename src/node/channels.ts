@@ -42,7 +42,8 @@ export function createQueueChannel(onOutput: (bytes: Uint8Array) => void): Queue
       open = false;
       release();
     },
-    drained: () => (queued < QUEUE_LIMIT || !open ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    drained: () =>
+      queued < QUEUE_LIMIT || !open ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve)),
     get queuedBytes(): number {
       return queued;
     },

@@ -162,7 +162,10 @@ export function createDriver(system: System, options: DriveOptions): Driver {
     start(): void {
       if (ended || active) return;
       active = true;
-      if (!looping) void loop().catch((error: unknown) => end({ kind: "stopped", status: 125, reason: "failure", report: String(error) }));
+      if (!looping)
+        void loop().catch((error: unknown) =>
+          end({ kind: "stopped", status: 125, reason: "failure", report: String(error) }),
+        );
     },
     pause(): Promise<void> {
       active = false;

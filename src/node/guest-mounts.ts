@@ -44,7 +44,10 @@ export function mountFromHost(k: Kernel, directories: Map<string, HostDirectory>
     attach(option, mountFilesystem(k, "hostfs", makeFolders(k, guest, option), { source: port }));
     return;
   }
-  directories.set(port, createHostDirectory(dirname(host), { readOnly: option.readOnly ?? true, only: basename(host) }));
+  directories.set(
+    port,
+    createHostDirectory(dirname(host), { readOnly: option.readOnly ?? true, only: basename(host) }),
+  );
   const hidden = `${HIDDEN_FOLDER}/${directories.size}`;
   attach(option, mountFilesystem(k, "hostfs", makeFolders(k, hidden, option), { source: port }));
   const source = resolveFromRoot(k, `${hidden}/${toByteString(basename(host))}`);
@@ -74,14 +77,25 @@ function makeFolders(k: Kernel, path: string, option: MountOption): PathRef {
   return at;
 }
 
-function entry(k: Kernel, folder: PathRef, path: string, name: string, kind: "file" | "directory", option: MountOption): PathRef {
+function entry(
+  k: Kernel,
+  folder: PathRef,
+  path: string,
+  name: string,
+  kind: "file" | "directory",
+  option: MountOption,
+): PathRef {
   const found = resolveFromRoot(k, path);
   if (typeof found !== "string") return found;
   const mode = kind === "directory" ? 0o755 : 0o644;
-  const made = folder.mount.flags.readOnly ? "EROFS" : filesystemOperations(folder.inode.filesystem).create(k, folder.inode, name, { kind, mode, uid: 0, gid: 0 });
-  if (typeof made === "string") throw new VitrineError(`cannot make the mount point ${option.guest} in the guest: ${made}`);
+  const made = folder.mount.flags.readOnly
+    ? "EROFS"
+    : filesystemOperations(folder.inode.filesystem).create(k, folder.inode, name, { kind, mode, uid: 0, gid: 0 });
+  if (typeof made === "string")
+    throw new VitrineError(`cannot make the mount point ${option.guest} in the guest: ${made}`);
   const ref = resolveFromRoot(k, path);
-  if (typeof ref === "string") throw new VitrineError(`cannot make the mount point ${option.guest} in the guest: ${ref}`);
+  if (typeof ref === "string")
+    throw new VitrineError(`cannot make the mount point ${option.guest} in the guest: ${ref}`);
   return ref;
 }
 

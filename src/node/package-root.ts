@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 function findPackageRoot(): string {
-  for (let folder = new URL(".", import.meta.url); ; ) {
+  for (let folder = new URL(".", import.meta.url); ;) {
     if (existsSync(new URL("package.json", folder))) return fileURLToPath(folder);
     const parent = new URL("..", folder);
     if (parent.href === folder.href) throw new Error("the package has lost its package.json");

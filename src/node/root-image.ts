@@ -9,7 +9,9 @@ import { PACKAGE_ROOT } from "./package-root.ts";
 /** A root file system: bytes of an archive, or a path to an archive or a folder. */
 export type RootOption = { readonly path: string } | { readonly archive: Uint8Array };
 
-export type RootSource = { readonly kind: "archive"; readonly bytes: Uint8Array } | { readonly kind: "folder"; readonly path: string };
+export type RootSource =
+  | { readonly kind: "archive"; readonly bytes: Uint8Array }
+  | { readonly kind: "folder"; readonly path: string };
 
 /** Unpacked size that an archive may have: a gzip bomb ends with an error, not with the host's memory. */
 const ARCHIVE_LIMIT = 1 << 30;
@@ -21,7 +23,8 @@ export function defaultRootPath(arch: string): string {
 
 /** Finds and reads the root. Throws VitrineError with what to do about it. */
 export function openRoot(option: RootOption | undefined, arch: string): RootSource {
-  if (option !== undefined && "archive" in option) return { kind: "archive", bytes: unpack(option.archive, "the root archive") };
+  if (option !== undefined && "archive" in option)
+    return { kind: "archive", bytes: unpack(option.archive, "the root archive") };
   const path = option?.path ?? defaultRootPath(arch);
   try {
     if (statSync(path).isDirectory()) return { kind: "folder", path };

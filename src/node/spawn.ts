@@ -19,7 +19,9 @@ const EXECUTE_BITS = 0o111;
 /** The guest path of a program, as a shell finds it; undefined when there is none that can be executed. */
 export function findGuestProgram(k: Kernel, name: string, searchPath: string | undefined): string | undefined {
   const bytes = toByteString(name);
-  const candidates = name.includes("/") ? [bytes] : (searchPath ?? DEFAULT_PATH).split(":").map((folder) => `${folder}/${bytes}`);
+  const candidates = name.includes("/")
+    ? [bytes]
+    : (searchPath ?? DEFAULT_PATH).split(":").map((folder) => `${folder}/${bytes}`);
   return candidates.find((path) => isExecutable(k, path));
 }
 
@@ -41,12 +43,17 @@ export function findProgram(k: Kernel, argv: readonly string[], options: SpawnOp
   const name = argv[0];
   if (name === undefined || name === "") throw new VitrineError("no program is named", STATUS_NOT_FOUND);
   const cwd = options.cwd ?? "/";
-  if (typeof resolve(k, toByteString(cwd)) === "string") throw new VitrineError(`the working directory ${cwd} is not in the guest`);
+  if (typeof resolve(k, toByteString(cwd)) === "string")
+    throw new VitrineError(`the working directory ${cwd} is not in the guest`);
   const path = name.includes("/") && !name.startsWith("/") ? `${cwd}/${name}` : name;
   const found = findGuestProgram(k, path, options.env?.["PATH"]);
   if (found !== undefined) return found;
   const place = path.includes("/") ? resolve(k, toByteString(path)) : "ENOENT";
-  if (typeof place !== "string") throw new VitrineError(`${name}: ${place.inode.kind === "directory" ? "it is a directory" : "not executable"}`, STATUS_NOT_EXECUTABLE);
+  if (typeof place !== "string")
+    throw new VitrineError(
+      `${name}: ${place.inode.kind === "directory" ? "it is a directory" : "not executable"}`,
+      STATUS_NOT_EXECUTABLE,
+    );
   throw new VitrineError(`${name}: not found in the guest`, STATUS_NOT_FOUND);
 }
 
@@ -77,7 +84,10 @@ export function spawnProgram(
   if (log === undefined) delete k.probes.log;
   else k.probes.log = log;
   if (typeof process !== "string") return process.pid;
-  throw new VitrineError(`${argv[0] ?? path}: ${explain(process, reason)}`, process === "ENOENT" ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+  throw new VitrineError(
+    `${argv[0] ?? path}: ${explain(process, reason)}`,
+    process === "ENOENT" ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE,
+  );
 }
 
 function openChannels(k: Kernel, names: readonly string[]): OpenFile[] {

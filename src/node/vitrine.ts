@@ -9,8 +9,20 @@ import type { HostChannel, HostDirectory } from "../kernel/host.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { KernelProbes } from "../kernel/probes.ts";
 import type { Machine, MachineProbes } from "../machine/machine.ts";
-import { BootError, bootSystem, type BootOptions as SystemOptions, type RunState, type System } from "../system/boot.ts";
-import { createChunkStream, createQueueChannel, QUEUE_LIMIT, type FillableStream, type QueueChannel } from "./channels.ts";
+import {
+  BootError,
+  bootSystem,
+  type BootOptions as SystemOptions,
+  type RunState,
+  type System,
+} from "../system/boot.ts";
+import {
+  createChunkStream,
+  createQueueChannel,
+  QUEUE_LIMIT,
+  type FillableStream,
+  type QueueChannel,
+} from "./channels.ts";
 import { createDriver, isSliceOver, type Pace, type SliceClock } from "./drive.ts";
 import { VitrineError } from "./error.ts";
 import { mountFromHost, toByteString, type MountOption } from "./guest-mounts.ts";
@@ -218,8 +230,14 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
       const closeOutput = (stream: "stdout" | "stderr"): void => outputs[stream].close();
       const stdout = createChunkStream(() => closeOutput("stdout"));
       const stderr = createChunkStream(() => closeOutput("stderr"));
-      const toStdout = typeof spawnOptions.stdout === "function" ? spawnOptions.stdout : (bytes: Uint8Array): void => stdout.push(bytes);
-      const toStderr = typeof spawnOptions.stderr === "function" ? spawnOptions.stderr : (bytes: Uint8Array): void => stderr.push(bytes);
+      const toStdout =
+        typeof spawnOptions.stdout === "function"
+          ? spawnOptions.stdout
+          : (bytes: Uint8Array): void => stdout.push(bytes);
+      const toStderr =
+        typeof spawnOptions.stderr === "function"
+          ? spawnOptions.stderr
+          : (bytes: Uint8Array): void => stderr.push(bytes);
       const input = createQueueChannel(() => undefined);
       const names = [`stdin.${id}`, `stdout.${id}`, `stderr.${id}`] as const;
       const outputs = { stdout: createQueueChannel(toStdout), stderr: createQueueChannel(toStderr) };

@@ -14,7 +14,9 @@ after(() => rmSync(folder, { recursive: true }));
 writeFileSync(join(folder, "empty"), "");
 writeFileSync(join(folder, "text"), "this is no archive\n".repeat(100));
 writeFileSync(join(folder, "cut.gz"), Buffer.from([0x1f, 0x8b, 8, 0, 0, 0]));
-writeFileSync(join(folder, "foreign"), Buffer.from("7f454c4602010100000000000000000002003e0001000000", "hex"), { mode: 0o755 });
+writeFileSync(join(folder, "foreign"), Buffer.from("7f454c4602010100000000000000000002003e0001000000", "hex"), {
+  mode: 0o755,
+});
 
 /** Arguments, status, and what the one line on stderr says. */
 const MISTAKES: readonly (readonly [args: readonly string[], status: number, says: RegExp])[] = [
@@ -99,8 +101,26 @@ test("help is there for each command, and names its options", async () => {
 test("sizes, environment, folder, volumes and what follows the program are as asked for", async () => {
   writeFileSync(join(folder, "with space"), "content\n");
   const outcome = await vitrine([
-    "run", "-m", "32M", "--smp", "2", "-e", "A=1=2", "-e", "B=", "-w", "/tmp", "-v", `${folder}:/mnt/f:ro`, "-v", `${folder}/with space:/tmp/one`,
-    "sh", "-c", 'echo "$A|$B|$PWD|$1"; cat "/mnt/f/with space" /tmp/one; echo x > /mnt/f/new || echo refused', "sh", "-m",
+    "run",
+    "-m",
+    "32M",
+    "--smp",
+    "2",
+    "-e",
+    "A=1=2",
+    "-e",
+    "B=",
+    "-w",
+    "/tmp",
+    "-v",
+    `${folder}:/mnt/f:ro`,
+    "-v",
+    `${folder}/with space:/tmp/one`,
+    "sh",
+    "-c",
+    'echo "$A|$B|$PWD|$1"; cat "/mnt/f/with space" /tmp/one; echo x > /mnt/f/new || echo refused',
+    "sh",
+    "-m",
   ]);
   assert.equal(outcome.stdout, "1=2||/tmp|-m\ncontent\ncontent\nrefused\n");
   assert.match(outcome.stderr, /Read-only file system/);
@@ -115,7 +135,11 @@ test("a root is a folder, a tar or cpio archive, gzipped or not; a broken one is
   writeFileSync(join(folder, "root.cpio"), writeCpio([{ name: "hello", mode: 0o100755, data: program }]));
   mkdirSync(join(folder, "root"));
   writeFileSync(join(folder, "root/hello"), program, { mode: 0o755 });
-  for (const [root, path] of [["root.tgz", "/bin/hello"], ["root.cpio", "/hello"], ["root", "/hello"]] as const) {
+  for (const [root, path] of [
+    ["root.tgz", "/bin/hello"],
+    ["root.cpio", "/hello"],
+    ["root", "/hello"],
+  ] as const) {
     const outcome = await vitrine(["run", "--root", join(folder, root), path]);
     assert.deepEqual(outcome, { status: 0, stdout: "hello from user mode\n", stderr: "" }, root);
   }
@@ -126,12 +150,15 @@ test("a root is a folder, a tar or cpio archive, gzipped or not; a broken one is
 
 test("an absolute path is the guest's program if there is one, a relative one the host's", async () => {
   writeFileSync(join(folder, "sh"), '#!/bin/sh\necho "the host\'s"\n', { mode: 0o755 });
-  assert.equal((await vitrine(["run", "/bin/sh", "-c", 'echo "the guest\'s"'], { cwd: folder })).stdout, "the guest's\n");
+  assert.equal(
+    (await vitrine(["run", "/bin/sh", "-c", 'echo "the guest\'s"'], { cwd: folder })).stdout,
+    "the guest's\n",
+  );
   assert.equal((await vitrine(["run", "./sh"], { cwd: folder })).stdout, "the host's\n");
   assert.equal((await vitrine(["run", join(folder, "sh")])).stdout, "the host's\n");
 });
 
 test("colours stay away from pipes and from NO_COLOR", async () => {
   const outcome = await vitrine(["run", "ls", "/"], { env: { NO_COLOR: "1" } });
-  assert.doesNotMatch(outcome.stdout, /\x1b/);
+  assert.ok(!outcome.stdout.includes("\x1b"));
 });

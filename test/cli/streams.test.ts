@@ -31,34 +31,43 @@ test("bytes pass through unchanged in both directions", async () => {
   assert.deepEqual(Buffer.concat(chunks), Buffer.from(input));
 });
 
-test("200 MB through a guest, with a slow reader, do not grow the host's memory", { skip: process.platform !== "linux" && "needs /proc" }, async () => {
-  const size = 200_000_000;
-  const child = spawn("sh", ["-c", `head -c ${size} /dev/zero | ${vitrineCommand("run cat")}`], { stdio: ["ignore", "pipe", "inherit"] });
-  let received = 0;
-  let peakKb = 0;
-  for await (const chunk of child.stdout) {
-    received += (chunk as Buffer).length;
-    if (peakKb === 0 || received % 37 === 0) {
-      const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
-      for (const pid of children) {
-        try {
-          const status = readFileSync(`/proc/${pid}/status`, "utf8");
-          if (status.startsWith("Name:\tnode")) peakKb = Math.max(peakKb, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
-        } catch {
-          // That process has ended.
+test(
+  "200 MB through a guest, with a slow reader, do not grow the host's memory",
+  { skip: process.platform !== "linux" && "needs /proc" },
+  async () => {
+    const size = 200_000_000;
+    const child = spawn("sh", ["-c", `head -c ${size} /dev/zero | ${vitrineCommand("run cat")}`], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let received = 0;
+    let peakKb = 0;
+    for await (const chunk of child.stdout) {
+      received += (chunk as Buffer).length;
+      if (peakKb === 0 || received % 37 === 0) {
+        const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
+        for (const pid of children) {
+          try {
+            const status = readFileSync(`/proc/${pid}/status`, "utf8");
+            if (status.startsWith("Name:\tnode"))
+              peakKb = Math.max(peakKb, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
+          } catch {
+            // That process has ended.
+          }
         }
       }
     }
-  }
-  assert.equal(received, size);
-  assert.ok(peakKb < 400_000, `${peakKb} kB`);
-});
+    assert.equal(received, size);
+    assert.ok(peakKb < 400_000, `${peakKb} kB`);
+  },
+);
 
 test("a reader that stops early gives SIGPIPE, or EPIPE where that is ignored", async () => {
   const killed = await hostShell(`{ ${vitrineCommand("run yes")}; echo "status $?" >&2; } | head -n 1`);
   assert.equal(killed.stdout, "y\n");
   assert.equal(killed.stderr, "status 141\n");
-  const traced = await hostShell(`{ ${vitrineCommand("trace ls /bin")} 2>&1 >/dev/null; echo "status $?" >&2; } | head -n 1`);
+  const traced = await hostShell(
+    `{ ${vitrineCommand("trace ls /bin")} 2>&1 >/dev/null; echo "status $?" >&2; } | head -n 1`,
+  );
   assert.match(traced.stdout, /^execve/);
   assert.equal(traced.stderr, "status 0\n");
 });
@@ -80,7 +89,12 @@ test("a file on stdin is read to its end", async () => {
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   test(`${signal} to the host's process goes to the program`, async () => {
-    const caught = startVitrine(["run", "sh", "-c", `trap 'echo caught; exit 5' ${signal.slice(3)}; echo ready; while :; do :; done`]);
+    const caught = startVitrine([
+      "run",
+      "sh",
+      "-c",
+      `trap 'echo caught; exit 5' ${signal.slice(3)}; echo ready; while :; do :; done`,
+    ]);
     const output: Buffer[] = [];
     assert.ok(caught.stdout);
     caught.stdout.on("data", (chunk: Buffer) => {
@@ -114,6 +128,8 @@ test("boot runs a command instead of the shell", async () => {
 
 test("a 3000-line script piped into boot is typed without a loss", async () => {
   const lines = Array.from({ length: 3000 }, (_, index) => `: ${index} ${"x".repeat(index % 50)}\n`);
-  const outcome = await vitrine(["boot"], { input: `n=0\n${lines.join("").replaceAll(": ", "n=$((n+1)); : ")}exit $((n == 3000))\n` });
+  const outcome = await vitrine(["boot"], {
+    input: `n=0\n${lines.join("").replaceAll(": ", "n=$((n+1)); : ")}exit $((n == 3000))\n`,
+  });
   assert.equal(outcome.status, 1);
 });

@@ -19,7 +19,10 @@ interface Terminal {
 
 /** Runs a line of sh on a new terminal. */
 function openTerminal(line: string): Terminal {
-  const child = spawn("script", ["-qfec", line, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, TERM: "xterm", SHELL: "/bin/sh" } });
+  const child = spawn("script", ["-qfec", line, "/dev/null"], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, TERM: "xterm", SHELL: "/bin/sh" },
+  });
   let unseen = "";
   let look: () => void = () => undefined;
   let isOver = false;
@@ -63,9 +66,12 @@ function openTerminal(line: string): Terminal {
   };
 }
 
-const PROMPT = /# (\x1b\[\w*)?$/;
+const ESCAPE = String.fromCharCode(27);
+/** The shell's prompt, with or without an escape sequence of its line editor behind it. */
+const PROMPT = new RegExp(`# (${ESCAPE}\\[\\w*)?$`);
 /** Says how it ended, and whether the terminal is as it was: cooked, with echo. */
-const bootLine = (args = ""): string => `${vitrineCommand(`boot ${args}`)}; echo "status $?"; stty -a | grep -o -- "-\\?icanon\\|-\\?echo\\b" | tr "\\n" " "; echo done`;
+const bootLine = (args = ""): string =>
+  `${vitrineCommand(`boot ${args}`)}; echo "status $?"; stty -a | grep -o -- "-\\?icanon\\|-\\?echo\\b" | tr "\\n" " "; echo done`;
 const RESTORED = /status (\d+)\s+icanon echo\s+done/;
 
 test("typing, editing, history, end of file", { skip }, async () => {
@@ -89,23 +95,27 @@ test("typing, editing, history, end of file", { skip }, async () => {
   await terminal.ended();
 });
 
-test("^C ends the program in front, even one that floods the terminal; sleeping takes real time", { skip }, async () => {
-  const terminal = openTerminal(bootLine());
-  await terminal.expect(PROMPT);
-  terminal.type("yes\r");
-  await terminal.expect(/y\r\ny\r\n/);
-  const pressed = performance.now();
-  terminal.type("\x03");
-  await terminal.expect(/\^C[^y]*# /);
-  assert.ok(performance.now() - pressed < 3000);
-  terminal.type("sleep 1; echo sle''pt $?\r");
-  const began = performance.now();
-  await terminal.expect(/slept 0/);
-  const elapsed = performance.now() - began;
-  assert.ok(elapsed > 900 && elapsed < 5000, `${elapsed} ms`);
-  terminal.type("\x01x");
-  assert.equal((await terminal.expect(RESTORED))[1], "0");
-});
+test(
+  "^C ends the program in front, even one that floods the terminal; sleeping takes real time",
+  { skip },
+  async () => {
+    const terminal = openTerminal(bootLine());
+    await terminal.expect(PROMPT);
+    terminal.type("yes\r");
+    await terminal.expect(/y\r\ny\r\n/);
+    const pressed = performance.now();
+    terminal.type("\x03");
+    await terminal.expect(/\^C[^y]*# /);
+    assert.ok(performance.now() - pressed < 3000);
+    terminal.type("sleep 1; echo sle''pt $?\r");
+    const began = performance.now();
+    await terminal.expect(/slept 0/);
+    const elapsed = performance.now() - began;
+    assert.ok(elapsed > 900 && elapsed < 5000, `${elapsed} ms`);
+    terminal.type("\x01x");
+    assert.equal((await terminal.expect(RESTORED))[1], "0");
+  },
+);
 
 test("Ctrl-A x leaves a guest that floods, computes or sleeps", { skip }, async () => {
   for (const command of ["yes", "while :; do :; done", "sleep 1000"]) {
@@ -163,7 +173,10 @@ for (const command of ["panic", "fault"]) {
     await terminal.expect(/vitrine> $/);
     terminal.type(`${command}\r`);
     const [report] = await terminal.expect(/kernel panic on hart 0:[^]*\nstatus/);
-    assert.match(report, command === "panic" ? /asked for from the monitor/ : /load page fault in the kernel at fault/i);
+    assert.match(
+      report,
+      command === "panic" ? /asked for from the monitor/ : /load page fault in the kernel at fault/i,
+    );
     assert.match(report, /\n {2}tp [0-9a-f]{16} /);
     assert.match(report, /satp [0-9a-f]{16}/);
     assert.equal((await terminal.expect(/\s(\d+)\s+icanon echo\s+done/))[1], "125");
@@ -171,13 +184,20 @@ for (const command of ["panic", "fault"]) {
 }
 
 test("SIGTERM to the host's process leaves the terminal as it was", { skip }, async () => {
-  const terminal = openTerminal(`${vitrineCommand("boot")} & pid=$!; (sleep 3; kill $pid) & fg %1; ${bootLine().split("; ").slice(1).join("; ")}`.replace(/^/, "set -m; "));
+  const terminal = openTerminal(
+    `${vitrineCommand("boot")} & pid=$!; (sleep 3; kill $pid) & fg %1; ${bootLine().split("; ").slice(1).join("; ")}`.replace(
+      /^/,
+      "set -m; ",
+    ),
+  );
   await terminal.expect(PROMPT);
   assert.equal((await terminal.expect(RESTORED))[1], "143");
 });
 
 test("run on a terminal has line editing by the guest's terminal, and its window size", { skip }, async () => {
-  const terminal = openTerminal(`stty rows 33 cols 77; ${vitrineCommand("run sh -c 'stty size; read x; echo got $x; exec cat'")}; echo "status $?"`);
+  const terminal = openTerminal(
+    `stty rows 33 cols 77; ${vitrineCommand("run sh -c 'stty size; read x; echo got $x; exec cat'")}; echo "status $?"`,
+  );
   await terminal.expect(/33 77/);
   terminal.type("wrong\x15right\r");
   await terminal.expect(/got right/);

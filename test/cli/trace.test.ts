@@ -14,7 +14,10 @@ test("trace shows a program's calls, from execve to its exit", async () => {
   const outcome = await vitrine(["trace", "hello"]);
   assert.equal(outcome.stdout, "hello from user mode\n");
   assert.deepEqual(outcome.stderr.split("\n"), [
-    'execve("/usr/bin/hello", ["hello"], [/* 4 vars */]) = 0'.replace("4 vars", `${3 + ["TERM", "NO_COLOR"].filter((name) => process.env[name] !== undefined).length} vars`),
+    'execve("/usr/bin/hello", ["hello"], [/* 4 vars */]) = 0'.replace(
+      "4 vars",
+      `${3 + ["TERM", "NO_COLOR"].filter((name) => process.env[name] !== undefined).length} vars`,
+    ),
     'write(1, "hello from user mode\\n", 21)  = 21',
     "exit(0)                                 = ?",
     "+++ exited with 0 +++",
@@ -29,20 +32,38 @@ test("-e chooses calls, -o writes to a file, the status is the program's", async
   assert.equal(outcome.status, 1);
   assert.equal(outcome.stderr.trim(), "cat: /absent: No such file or directory");
   const lines = readFileSync(file, "utf8").trimEnd().split("\n");
-  assert.deepEqual(lines.map((line) => /^\w+|^\+\+\+/.exec(line)?.[0]), ["execve", "openat", "exit_group", "+++"]);
-  assert.equal(lines[1], 'openat(AT_FDCWD, "/absent", O_RDONLY|O_LARGEFILE|O_CLOEXEC) = -1 ENOENT (No such file or directory)');
+  assert.deepEqual(
+    lines.map((line) => /^\w+|^\+\+\+/.exec(line)?.[0]),
+    ["execve", "openat", "exit_group", "+++"],
+  );
+  assert.equal(
+    lines[1],
+    'openat(AT_FDCWD, "/absent", O_RDONLY|O_LARGEFILE|O_CLOEXEC) = -1 ENOENT (No such file or directory)',
+  );
   const others = await vitrine(["trace", "-e", "!write", "hello"]);
   assert.doesNotMatch(others.stderr, /^write/m);
 });
 
 test("-f follows children, with lines of interrupted calls in two parts, signals and ends", async () => {
-  const { stderr, status } = await vitrine(["trace", "-f", "sh", "-c", "cat /dev/null & wait; trap : USR1; kill -USR1 $$; kill -TERM $$"]);
+  const { stderr, status } = await vitrine([
+    "trace",
+    "-f",
+    "sh",
+    "-c",
+    "cat /dev/null & wait; trap : USR1; kill -USR1 $$; kill -TERM $$",
+  ]);
   assert.equal(status, 143);
   assert.match(stderr, /^\[pid 2\] clone\(SIGCHLD, NULL\) += 3$/m);
   assert.match(stderr, /^\[pid 2\] wait4\(-1,  <unfinished \.\.\.>$/m);
-  assert.match(stderr, /^\[pid 3\] execve\("\/usr\/bin\/cat", \["cat", "\/dev\/null"\], 0x[0-9a-f]+ \/\* \d+ vars \*\/\) = 0$/m);
+  assert.match(
+    stderr,
+    /^\[pid 3\] execve\("\/usr\/bin\/cat", \["cat", "\/dev\/null"\], 0x[0-9a-f]+ \/\* \d+ vars \*\/\) = 0$/m,
+  );
   assert.match(stderr, /^\[pid 3\] \+\+\+ exited with 0 \+\+\+$/m);
-  assert.match(stderr, /^\[pid 2\] <\.\.\. wait4 resumed>\[\{WIFEXITED\(s\) && WEXITSTATUS\(s\) == 0\}\], 0, NULL\) = 3$/m);
+  assert.match(
+    stderr,
+    /^\[pid 2\] <\.\.\. wait4 resumed>\[\{WIFEXITED\(s\) && WEXITSTATUS\(s\) == 0\}\], 0, NULL\) = 3$/m,
+  );
   assert.match(stderr, /^\[pid 2\] --- SIGUSR1 \{si_signo=SIGUSR1, si_code=SI_USER, si_pid=2, si_uid=0\} ---$/m);
   assert.match(stderr, /^\[pid 2\] \+\+\+ killed by SIGTERM \+\+\+$/m);
 });
@@ -53,8 +74,16 @@ test("-c counts calls and errors, as a table and as JSON", async () => {
   assert.match(table.stderr, /^ +\d+ +\d+ +\d+ total$/m);
   const json = await vitrine(["trace", "-c", "--json", "hello"]);
   assert.deepEqual(
-    JSON.parse(json.stderr).map(({ name, calls, errors }: { name: string; calls: number; errors: number }) => [name, calls, errors]),
-    [["execve", 1, 0], ["exit", 1, 0], ["write", 1, 0]],
+    JSON.parse(json.stderr).map(({ name, calls, errors }: { name: string; calls: number; errors: number }) => [
+      name,
+      calls,
+      errors,
+    ]),
+    [
+      ["execve", 1, 0],
+      ["exit", 1, 0],
+      ["write", 1, 0],
+    ],
   );
 });
 
@@ -64,14 +93,25 @@ test("--traps shows each step of a system call, with registers, satp and counts,
   const traps = stderr.split(/^(?=trap \d+:|start:)/m);
   const write = traps.find((text) => text.includes("write("));
   assert.ok(write);
-  const steps = write.split("\n").slice(1).map((line) => line.slice(2, 14).trim());
-  assert.deepEqual(steps.filter((step) => /^[a-z]/.test(step)), ["ecall", "uservec", "usertrap", "syscall", "usertrapret", "userret", "sret"]);
+  const steps = write
+    .split("\n")
+    .slice(1)
+    .map((line) => line.slice(2, 14).trim());
+  assert.deepEqual(
+    steps.filter((step) => /^[a-z]/.test(step)),
+    ["ecall", "uservec", "usertrap", "syscall", "usertrapret", "userret", "sret"],
+  );
   // What uservec saved: 31 registers and the kernel's own fields, each at its offset.
-  const fields = [...write.matchAll(/ (\d+) ([a-z_0-9]+) +([0-9a-f]{16})/g)].map(([, offset, name]) => `${offset} ${name}`);
+  const fields = [...write.matchAll(/ (\d+) ([a-z_0-9]+) +([0-9a-f]{16})/g)].map(
+    ([, offset, name]) => `${offset} ${name}`,
+  );
   assert.equal(fields.length, 36);
   for (const field of ["40 ra", "48 sp", "112 a0", "168 a7", "280 t6"]) assert.ok(fields.includes(field), field);
   assert.match(write, / 168 a7 +0{14}40/, "a7 holds the number of write");
-  const [kernel, user] = [...write.matchAll(/satp (0x[0-9a-f]{16}) -> (0x[0-9a-f]{16})/g)].map(([, from, to]) => [from, to]);
+  const [kernel, user] = [...write.matchAll(/satp (0x[0-9a-f]{16}) -> (0x[0-9a-f]{16})/g)].map(([, from, to]) => [
+    from,
+    to,
+  ]);
   assert.deepEqual(kernel, user?.toReversed(), "into the kernel's page table and back");
   assert.match(write, /scause 0x8 {2}sepc 0x[0-9a-f]+ {2}stval 0x0 {2}stvec 0xf/);
   assert.match(write, /syscall {6}64 write\(1, "hello from user mode\\n", 21\)\n +write = 21/);
@@ -113,7 +153,10 @@ i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; echo $i; head -c 8 /dev/urandom 
 /** The event trace of a script, with what it printed. */
 async function traceEvents(name: string, node: string, harts: number): Promise<{ events: Buffer; stdout: string }> {
   const file = join(folder, name);
-  const outcome = await vitrine(["trace", "--events", file, "-o", "/dev/null", "--smp", String(harts), "sh", "-c", SCRIPT], { node });
+  const outcome = await vitrine(
+    ["trace", "--events", file, "-o", "/dev/null", "--smp", String(harts), "sh", "-c", SCRIPT],
+    { node },
+  );
   assert.equal(outcome.status, 0, outcome.stderr);
   return { events: readFileSync(file), stdout: outcome.stdout };
 }
@@ -123,7 +166,9 @@ function assertSame(one: Buffer, other: Buffer): void {
   const left = one.toString().split("\n");
   const right = other.toString().split("\n");
   const at = left.findIndex((line, index) => line !== right[index]);
-  assert.fail(`${left.length} and ${right.length} lines; line ${at + 1}:\n${left.slice(at - 2, at + 3).join("\n")}\n---\n${right.slice(at - 2, at + 3).join("\n")}`);
+  assert.fail(
+    `${left.length} and ${right.length} lines; line ${at + 1}:\n${left.slice(at - 2, at + 3).join("\n")}\n---\n${right.slice(at - 2, at + 3).join("\n")}`,
+  );
 }
 
 const nodes = (process.env["VITRINE_NODES"] ?? "").split(",").filter((path) => path !== "");
@@ -134,16 +179,35 @@ for (const harts of [1, 2]) {
     assert.match(first.stdout, /^5\n.*earlier\nslept\ngot USR1\nstatus 139\n200\n/s);
     const lines = first.events.toString().split("\n");
     assert.ok(lines.length > 5_000, String(lines.length));
-    for (const event of ["syscallEnter", "pageFault", "contextSwitch", "fork", "exec", "exit", "signalDeliver", "pteWrite", "frameFree", "machine.trap", "machine.tlbFlush"]) {
-      assert.ok(lines.some((line) => line.includes(` ${event} `)), event);
+    for (const event of [
+      "syscallEnter",
+      "pageFault",
+      "contextSwitch",
+      "fork",
+      "exec",
+      "exit",
+      "signalDeliver",
+      "pteWrite",
+      "frameFree",
+      "machine.trap",
+      "machine.tlbFlush",
+    ]) {
+      assert.ok(
+        lines.some((line) => line.includes(` ${event} `)),
+        event,
+      );
     }
     const second = await traceEvents("second", process.execPath, harts);
     assertSame(first.events, second.events);
     assert.equal(first.stdout, second.stdout);
   });
 
-  test(`other versions of Node give the same event trace on ${harts} harts (must show 7)`, { skip: nodes.length === 0 && "VITRINE_NODES (paths of node binaries, by comma) is not set" }, async () => {
-    const first = await traceEvents("first", process.execPath, harts);
-    for (const node of nodes) assertSame(first.events, (await traceEvents("other", node, harts)).events);
-  });
+  test(
+    `other versions of Node give the same event trace on ${harts} harts (must show 7)`,
+    { skip: nodes.length === 0 && "VITRINE_NODES (paths of node binaries, by comma) is not set" },
+    async () => {
+      const first = await traceEvents("first", process.execPath, harts);
+      for (const node of nodes) assertSame(first.events, (await traceEvents("other", node, harts)).events);
+    },
+  );
 }

@@ -27,8 +27,14 @@ test("the example of README.md does what it says", async () => {
     .replace(/await using system = (.*);/, "const system = $1; const closing = () => system.close();")
     .replaceAll("process.stdout.write", "write")
     .replaceAll("console.log", "log");
-  const run = new Function("boot", "write", "log", `return (async () => { ${script}\n await closing(); })();`) as (...args: unknown[]) => Promise<void>;
-  await run(boot, (chunk: Uint8Array) => output.push(Buffer.from(chunk).toString()), (value: unknown) => lines.push(value));
+  const run = new Function("boot", "write", "log", `return (async () => { ${script}\n await closing(); })();`) as (
+    ...args: unknown[]
+  ) => Promise<void>;
+  await run(
+    boot,
+    (chunk: Uint8Array) => output.push(Buffer.from(chunk).toString()),
+    (value: unknown) => lines.push(value),
+  );
   assert.equal(output.join(""), "1:a kernel\n");
   assert.deepEqual(lines, [{ kind: "exited", code: 0 }]);
 });
@@ -42,7 +48,9 @@ test("a system disposes of itself", async () => {
 
 test("input is fed and output read while the program runs", () =>
   withSystem(async (system) => {
-    const program = system.spawn(["sh", "-c", 'while read word; do echo "got $word"; done; echo end >&2'], { stdin: "pipe" });
+    const program = system.spawn(["sh", "-c", 'while read word; do echo "got $word"; done; echo end >&2'], {
+      stdin: "pipe",
+    });
     const reader = program.stdout[Symbol.asyncIterator]();
     for (const word of ["one", "two", "three"]) {
       program.stdin.write(`${word}\n`);

@@ -38,7 +38,11 @@ export async function vitrine(args: readonly string[], options: RunOptions = {})
 }
 
 /** Starts it with pipes. */
-export function startVitrine(args: readonly string[], options: RunOptions = {}, stdin: "pipe" | "ignore" = "pipe"): ChildProcess {
+export function startVitrine(
+  args: readonly string[],
+  options: RunOptions = {},
+  stdin: "pipe" | "ignore" = "pipe",
+): ChildProcess {
   return spawn(options.node ?? process.execPath, [MAIN, ...args], {
     stdio: [stdin, "pipe", "pipe"],
     cwd: options.cwd,

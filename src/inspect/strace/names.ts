@@ -26,7 +26,8 @@ type Constants = Readonly<Record<string, unknown>>;
 function byPrefix(constants: Constants, prefix: string, without: readonly string[] = []): Map<number, string> {
   const names = new Map<number, string>();
   for (const [name, value] of Object.entries(constants)) {
-    if (name.startsWith(prefix) && typeof value === "number" && !without.includes(name) && !names.has(value)) names.set(value, name);
+    if (name.startsWith(prefix) && typeof value === "number" && !without.includes(name) && !names.has(value))
+      names.set(value, name);
   }
   return names;
 }
@@ -40,7 +41,11 @@ function pick(constants: Constants, names: readonly string[]): Map<number, strin
   return picked;
 }
 
-const bits = (names: ReadonlyMap<number, string>, rest: Partial<NameTable> = {}): NameTable => ({ kind: "bits", names, ...rest });
+const bits = (names: ReadonlyMap<number, string>, rest: Partial<NameTable> = {}): NameTable => ({
+  kind: "bits",
+  names,
+  ...rest,
+});
 const enumeration = (names: ReadonlyMap<number, string>): NameTable => ({ kind: "enumeration", names });
 
 const accessModes = pick(files, ["O_RDONLY", "O_WRONLY", "O_RDWR"]);
@@ -51,7 +56,9 @@ const fileTypes = byPrefix(stat, "S_IF", ["S_IFMT"]);
 export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   open: bits(openBits, { field: { mask: files.O_ACCMODE, names: accessModes }, radix: 8 }),
   "open-flags": bits(openBits, { radix: 8 }),
-  at: bits(pick(files, ["AT_SYMLINK_NOFOLLOW", "AT_SYMLINK_FOLLOW", "AT_NO_AUTOMOUNT", "AT_EMPTY_PATH", "AT_RECURSIVE"])),
+  at: bits(
+    pick(files, ["AT_SYMLINK_NOFOLLOW", "AT_SYMLINK_FOLLOW", "AT_NO_AUTOMOUNT", "AT_EMPTY_PATH", "AT_RECURSIVE"]),
+  ),
   unlinkat: bits(pick(files, ["AT_REMOVEDIR"])),
   access: bits(pick(files, ["R_OK", "W_OK", "X_OK"]), { field: { mask: 7, names: new Map([[0, "F_OK"]]) } }),
   fcntl: enumeration(byPrefix(files, "F_", ["F_OK", "F_RDLCK", "F_WRLCK", "F_UNLCK"])),
@@ -61,7 +68,9 @@ export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   rename: bits(byPrefix(files, "RENAME_")),
   "statx-mask": bits(byPrefix(stat, "STATX_", ["STATX_SIZE_BYTES"])),
   "file-type": enumeration(fileTypes),
-  "mmap-prot": bits(byPrefix(memory, "PROT_", ["PROT_NONE"]), { field: { mask: 7, names: new Map([[0, "PROT_NONE"]]) } }),
+  "mmap-prot": bits(byPrefix(memory, "PROT_", ["PROT_NONE"]), {
+    field: { mask: 7, names: new Map([[0, "PROT_NONE"]]) },
+  }),
   "mmap-flags": bits(byPrefix(memory, "MAP_", ["MAP_TYPE", "MAP_SHARED", "MAP_PRIVATE", "MAP_SHARED_VALIDATE"]), {
     field: { mask: memory.MAP_TYPE, names: pick(memory, ["MAP_SHARED", "MAP_PRIVATE", "MAP_SHARED_VALIDATE"]) },
   }),
@@ -72,9 +81,15 @@ export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   mount: bits(byPrefix(mount, "MS_")),
   umount: bits(pick(mount, ["MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW"])),
   clone: bits(byPrefix(process, "CLONE_", ["CLONE_ARGS_SIZE_VER0", "CLONE_ARGS_SIZE", "CLONE_CLEAR_SIGHAND_HIGH"]), {
-    field: { mask: 0xff, names: new Map(Object.entries(signals.SIGNALS).map(([name, number]) => [number, name])), last: true },
+    field: {
+      mask: 0xff,
+      names: new Map(Object.entries(signals.SIGNALS).map(([name, number]) => [number, name])),
+      last: true,
+    },
   }),
-  wait: bits(pick(process, ["WNOHANG", "WUNTRACED", "WEXITED", "WCONTINUED", "WNOWAIT", "WNOTHREAD", "WALL", "WCLONE"])),
+  wait: bits(
+    pick(process, ["WNOHANG", "WUNTRACED", "WEXITED", "WCONTINUED", "WNOWAIT", "WNOTHREAD", "WALL", "WCLONE"]),
+  ),
   waitid: enumeration(pick(process, ["P_ALL", "P_PID", "P_PGID", "P_PIDFD"])),
   "rlimit-resource": enumeration(byPrefix(process, "RLIMIT_", ["RLIMIT_COUNT"])),
   "rusage-who": enumeration(byPrefix(process, "RUSAGE_")),
@@ -97,15 +112,30 @@ export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
     names: pick(futex, ["FUTEX_PRIVATE_FLAG", "FUTEX_CLOCK_REALTIME"]),
     field: {
       mask: futex.FUTEX_CMD_MASK,
-      names: byPrefix(futex, "FUTEX_", ["FUTEX_PRIVATE_FLAG", "FUTEX_CLOCK_REALTIME", "FUTEX_CMD_MASK", "FUTEX_WAITERS", "FUTEX_OWNER_DIED", "FUTEX_TID_MASK", "FUTEX_BITSET_MATCH_ANY"]),
+      names: byPrefix(futex, "FUTEX_", [
+        "FUTEX_PRIVATE_FLAG",
+        "FUTEX_CLOCK_REALTIME",
+        "FUTEX_CMD_MASK",
+        "FUTEX_WAITERS",
+        "FUTEX_OWNER_DIED",
+        "FUTEX_TID_MASK",
+        "FUTEX_BITSET_MATCH_ANY",
+      ]),
     },
   },
-  ioctl: enumeration(new Map([...byPrefix(ioctl, "TC", ["TCIFLUSH", "TCOFLUSH", "TCIOFLUSH", "TCOOFF", "TCOON", "TCIOFF", "TCION"]), ...byPrefix(ioctl, "TIOC"), ...byPrefix(ioctl, "FIO")])),
+  ioctl: enumeration(
+    new Map([
+      ...byPrefix(ioctl, "TC", ["TCIFLUSH", "TCOFLUSH", "TCIOFLUSH", "TCOOFF", "TCOON", "TCIOFF", "TCION"]),
+      ...byPrefix(ioctl, "TIOC"),
+      ...byPrefix(ioctl, "FIO"),
+    ]),
+  ),
 };
 
 /** A value in the table's names, ORed with |; what no name covers in digits. */
 export function showNamed(table: NameTable, value: number): string {
-  const digits = (rest: number): string => (table.radix === 8 ? `0${(rest >>> 0).toString(8)}` : `0x${(rest >>> 0).toString(16)}`);
+  const digits = (rest: number): string =>
+    table.radix === 8 ? `0${(rest >>> 0).toString(8)}` : `0x${(rest >>> 0).toString(16)}`;
   if (table.kind === "enumeration") return table.names.get(value) ?? table.names.get(value >>> 0) ?? digits(value);
   const parts: string[] = [];
   let rest = value >>> 0;

@@ -9,7 +9,9 @@ import { isKnownShow, quote, shownArguments } from "./show.ts";
 const rows = [...riscv64.systemCalls.values()];
 
 test("every row's `show` is known", () => {
-  const unknown = rows.flatMap((row) => row.args.filter((spec) => !isKnownShow(spec)).map((spec) => `${row.name}.${spec.name}: ${spec.show}`));
+  const unknown = rows.flatMap((row) =>
+    row.args.filter((spec) => !isKnownShow(spec)).map((spec) => `${row.name}.${spec.name}: ${spec.show}`),
+  );
   assert.deepEqual(unknown, []);
 });
 
@@ -18,7 +20,13 @@ test("a pointer's length is an argument of its call, a number or the result", ()
   for (const row of rows) {
     for (const spec of row.args) {
       const where = spec.type === "pointer" ? spec.show?.split(":")[2] : undefined;
-      if (where === undefined || where === "RESULT" || /^\d+$/.test(where) || row.args.some(({ name }) => name === where)) continue;
+      if (
+        where === undefined ||
+        where === "RESULT" ||
+        /^\d+$/.test(where) ||
+        row.args.some(({ name }) => name === where)
+      )
+        continue;
       wrong.push(`${row.name}.${spec.name}: ${where}`);
     }
   }
@@ -52,7 +60,7 @@ test("flags read as strace prints them", () => {
 });
 
 test("bytes read as a C string", () => {
-  assert.equal(quote(Buffer.from('a"\\\n\t\0' + "7\x1bé")), '"a\\"\\\\\\n\\t\\0007\\33\\303\\251"');
+  assert.equal(quote(Buffer.from('a"\\\n\t\x007\x1bé')), '"a\\"\\\\\\n\\t\\0007\\33\\303\\251"');
 });
 
 test("arguments that a call does not look at are left out", () => {
@@ -61,7 +69,8 @@ test("arguments that a call does not look at are left out", () => {
     assert.ok(found);
     return found;
   };
-  const args = (...values: number[]): Int32Array => Int32Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? (values[index / 2] ?? 0) : 0));
+  const args = (...values: number[]): Int32Array =>
+    Int32Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? (values[index / 2] ?? 0) : 0));
   assert.equal(shownArguments(row("openat"), args(-100, 0, 0)), 3);
   assert.equal(shownArguments(row("openat"), args(-100, 0, 0o100)), 4);
   assert.equal(shownArguments(row("fcntl"), args(0, 1)), 2);

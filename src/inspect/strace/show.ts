@@ -8,7 +8,12 @@ import { ERRNO, errnoName } from "../../abi/linux/errno.ts";
 import { FIONBIO, FIONREAD, TIOCGPGRP, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ } from "../../abi/linux/ioctl.ts";
 import { MREMAP_FIXED } from "../../abi/linux/memory.ts";
 import { F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_CREAT, O_DIRECTORY, O_TMPFILE } from "../../abi/linux/open-flags.ts";
-import { CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_SETTLS } from "../../abi/linux/process.ts";
+import {
+  CLONE_CHILD_CLEARTID,
+  CLONE_CHILD_SETTID,
+  CLONE_PARENT_SETTID,
+  CLONE_SETTLS,
+} from "../../abi/linux/process.ts";
 import { decodeSigaction, sigactionSize, decodeSiginfo } from "../../abi/linux/process-layouts.ts";
 import { SIGINFO_SIZE, signalName } from "../../abi/linux/signals.ts";
 import { S_IFMT } from "../../abi/linux/stat.ts";
@@ -80,7 +85,8 @@ export function showArgument(context: ShowContext, index: number): string {
 
 /** The names of an argument's values: its row says, or for fcntl the command in another argument. */
 function tableOf(context: ShowContext, spec: ArgumentSpec): NameTable | undefined {
-  if (context.row.name === "fcntl" && spec.name === "arg") return NAME_TABLES[FCNTL_ARGUMENTS[context.args[2] ?? 0] ?? ""];
+  if (context.row.name === "fcntl" && spec.name === "arg")
+    return NAME_TABLES[FCNTL_ARGUMENTS[context.args[2] ?? 0] ?? ""];
   return spec.show === undefined ? undefined : NAME_TABLES[spec.show];
 }
 
@@ -110,7 +116,9 @@ export function shownArguments(row: SyscallRow, args: Int32Array): number {
 /** Whether the tracer knows what a row's `show` says: a table of names, or a format for what a pointer leads to. */
 export function isKnownShow(spec: ArgumentSpec): boolean {
   if (spec.show === undefined) return true;
-  return spec.type === "pointer" ? POINTERS[spec.show.split(":")[0] ?? ""] !== undefined : NAME_TABLES[spec.show] !== undefined;
+  return spec.type === "pointer"
+    ? POINTERS[spec.show.split(":")[0] ?? ""] !== undefined
+    : NAME_TABLES[spec.show] !== undefined;
 }
 
 function showPointer(context: ShowContext, spec: ArgumentSpec, address: number, hi: number, lo: number): string {
@@ -124,7 +132,13 @@ function showPointer(context: ShowContext, spec: ArgumentSpec, address: number, 
 }
 
 /** A whole call as it is when it is entered: "write(1, \"hello\", 5)"; what comes out of it is shown by its address. */
-export function showCall(k: Kernel, thread: Thread, row: SyscallRow | undefined, number: number, args: Int32Array): string {
+export function showCall(
+  k: Kernel,
+  thread: Thread,
+  row: SyscallRow | undefined,
+  number: number,
+  args: Int32Array,
+): string {
   if (row === undefined) return `${callName(k, number)}(${showRawArguments(args)})`;
   const context: ShowContext = { k, thread, row, args, result: undefined };
   return `${row.name}(${Array.from({ length: shownArguments(row, args) }, (_, index) => showArgument(context, index)).join(", ")})`;
@@ -138,7 +152,9 @@ export function callName(k: Kernel, number: number): string {
 
 /** All six arguments of a call that has no row. */
 export function showRawArguments(args: Int32Array): string {
-  return Array.from({ length: 6 }, (_, index) => hex(((args[index * 2 + 1] ?? 0) >>> 0) * 2 ** 32 + ((args[index * 2] ?? 0) >>> 0))).join(", ");
+  return Array.from({ length: 6 }, (_, index) =>
+    hex(((args[index * 2 + 1] ?? 0) >>> 0) * 2 ** 32 + ((args[index * 2] ?? 0) >>> 0)),
+  ).join(", ");
 }
 
 /** What stands behind "= " when a call is complete. */
@@ -195,7 +211,8 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
       const length = readU64(vector, index * 16 + 8);
       const present = Math.min(length, left);
       left -= present;
-      const bytes = peekUser(context.k, context.thread.process.space, base, Math.min(present, STRING_LIMIT)) ?? new Uint8Array();
+      const bytes =
+        peekUser(context.k, context.thread.process.space, base, Math.min(present, STRING_LIMIT)) ?? new Uint8Array();
       return `{iov_base=${quote(bytes)}${present > bytes.length ? "..." : ""}, iov_len=${length}}`;
     });
     return `[${items.join(", ")}${count > shown ? ", ..." : ""}]`;
@@ -253,7 +270,10 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
     const mode = readU16(bytes, 28);
     return `{stx_mask=${hex(readU32(bytes, 0))}, stx_mode=${showFileMode(mode)}, stx_size=${readU64(bytes, 40)}, ...}`;
   }),
-  statfs: structure(120, (bytes) => `{f_type=${hex(readU64(bytes, 0))}, f_bsize=${readU64(bytes, 8)}, f_blocks=${readU64(bytes, 16)}, ...}`),
+  statfs: structure(
+    120,
+    (bytes) => `{f_type=${hex(readU64(bytes, 0))}, f_bsize=${readU64(bytes, 8)}, f_blocks=${readU64(bytes, 16)}, ...}`,
+  ),
   tms: structure(32, (bytes) => {
     const field = (index: number): number => readI64(bytes, index * 8);
     return `{tms_utime=${field(0)}, tms_stime=${field(1)}, tms_cutime=${field(2)}, tms_cstime=${field(3)}}`;
@@ -265,7 +285,10 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
   rlimit: structure(16, (bytes) => `{rlim_cur=${showLimit(bytes, 0)}, rlim_max=${showLimit(bytes, 8)}}`),
   rusage: structure(144, (bytes) => `{ru_utime=${showTimeval(bytes, 0)}, ru_stime=${showTimeval(bytes, 16)}, ...}`),
   utsname: structure(390, (bytes) => `{sysname=${field(bytes, 0)}, nodename=${field(bytes, 65)}, ...}`),
-  sysinfo: structure(112, (bytes) => `{uptime=${readU64(bytes, 0)}, totalram=${readU64(bytes, 32)}, freeram=${readU64(bytes, 40)}, ...}`),
+  sysinfo: structure(
+    112,
+    (bytes) => `{uptime=${readU64(bytes, 0)}, totalram=${readU64(bytes, 32)}, freeram=${readU64(bytes, 40)}, ...}`,
+  ),
   winsize: structure(8, (bytes) => `{ws_row=${readU16(bytes, 0)}, ws_col=${readU16(bytes, 2)}, ...}`),
   pollfd: (context, address, where) => {
     const count = countOf(context, where);
@@ -328,7 +351,15 @@ export function quote(bytes: Uint8Array): string {
   return `${text}"`;
 }
 
-const ESCAPES: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\" };
+const ESCAPES: Readonly<Record<number, string>> = {
+  9: "\\t",
+  10: "\\n",
+  11: "\\v",
+  12: "\\f",
+  13: "\\r",
+  34: '\\"',
+  92: "\\\\",
+};
 
 /** The result column: a number, an address, or "-1 ENAME (what it means)". */
 function showResult(row: SyscallRow | undefined, value: number): string {

@@ -13,7 +13,16 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { Process, SignalInfo, Thread } from "../../kernel/process/types.ts";
 import type { SyscallResult, SyscallRow } from "../../kernel/syscall/row.ts";
 import { peekUser } from "../peek.ts";
-import { callName, isShownAtExit, quote, showArgument, shownArguments, showOutcome, showRawArguments, type ShowContext } from "./show.ts";
+import {
+  callName,
+  isShownAtExit,
+  quote,
+  showArgument,
+  shownArguments,
+  showOutcome,
+  showRawArguments,
+  type ShowContext,
+} from "./show.ts";
 
 export interface TraceOptions {
   /** Names of calls to show; undefined shows all. See parseCallSet. */
@@ -36,9 +45,18 @@ export interface Tracer {
 
 /** Groups that `-e` knows beside names of calls, as strace's `%class`. */
 const CALL_CLASSES: Readonly<Record<string, (row: string) => boolean>> = {
-  "%file": (name) => /open|stat|access|link|mkdir|mknod|rename|chdir|chroot|chmod|chown|truncate$|utimens|execve|mount|readlink|getcwd|xattr/.test(name) && !/^f(stat|chmod|chown|truncate|chdir)$/.test(name),
-  "%desc": (name) => /read|write|open|close|dup|fcntl|ioctl|lseek|^f(stat|chmod|chown|truncate|sync|datasync|lock|allocate)|pipe|poll|select|sendfile|getdents|splice|copy_file|epoll|eventfd|mmap/.test(name) && name !== "readlinkat",
-  "%process": (name) => /^(clone|clone3|fork|vfork|execve|execveat|exit|exit_group|wait4|waitid|kill|tkill|tgkill|rt_sigqueueinfo)$/.test(name),
+  "%file": (name) =>
+    /open|stat|access|link|mkdir|mknod|rename|chdir|chroot|chmod|chown|truncate$|utimens|execve|mount|readlink|getcwd|xattr/.test(
+      name,
+    ) && !/^f(stat|chmod|chown|truncate|chdir)$/.test(name),
+  "%desc": (name) =>
+    /read|write|open|close|dup|fcntl|ioctl|lseek|^f(stat|chmod|chown|truncate|sync|datasync|lock|allocate)|pipe|poll|select|sendfile|getdents|splice|copy_file|epoll|eventfd|mmap/.test(
+      name,
+    ) && name !== "readlinkat",
+  "%process": (name) =>
+    /^(clone|clone3|fork|vfork|execve|execveat|exit|exit_group|wait4|waitid|kill|tkill|tgkill|rt_sigqueueinfo)$/.test(
+      name,
+    ),
   "%signal": (name) => /^(rt_sig|kill|tkill|tgkill|sigaltstack|pause|signalfd)/.test(name),
   "%memory": (name) => /^(brk|mmap|munmap|mprotect|mremap|madvise|mincore|msync|mlock|munlock)/.test(name),
   "%time": (name) => /clock_|nanosleep|timeofday|^times$|timer|alarm/.test(name),
@@ -104,7 +122,8 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
     firstPid ??= process.pid;
     return options.follow || process.pid === firstPid;
   };
-  const isShown = (name: string): boolean => !options.countOnly && (options.calls === undefined || options.calls.has(name));
+  const isShown = (name: string): boolean =>
+    !options.countOnly && (options.calls === undefined || options.calls.has(name));
   const prefix = (tid: number): string => (options.follow ? `[pid ${tid}] ` : "");
 
   const closeOpenLine = (): void => {
@@ -137,7 +156,8 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
     const text =
       row === undefined
         ? showRawArguments(args)
-        : listArguments({ k, thread, row, args: call.args, result: undefined }, 0, call.shown) + (call.shown < count && call.shown > 0 ? ", " : "");
+        : listArguments({ k, thread, row, args: call.args, result: undefined }, 0, call.shown) +
+          (call.shown < count && call.shown > 0 ? ", " : "");
     open = { tid: thread.tid, text: `${prefix(thread.tid)}${name}(${text}` };
     if (row !== undefined && NEVER_RETURNS.has(row.name)) {
       options.write(`${pad(`${open.text})`)} = ?`);
@@ -175,7 +195,10 @@ export function traceSystemCalls(k: Kernel, options: TraceOptions): Tracer {
     account("execve", 0, false);
     if (!isShown("execve")) return;
     const words = argv.map((word) => quote(encodeLatin1(word))).join(", ");
-    writeLine(thread.tid, `${pad(`execve(${quote(encodeLatin1(path))}, [${words}], [/* ${countVariables(k, thread.process)} vars */])`)} = 0`);
+    writeLine(
+      thread.tid,
+      `${pad(`execve(${quote(encodeLatin1(path))}, [${words}], [/* ${countVariables(k, thread.process)} vars */])`)} = 0`,
+    );
   };
 
   k.probes.signalDeliver = (thread: Thread, info: SignalInfo): void => {
@@ -228,7 +251,8 @@ function showSignalInfo(info: SignalInfo): string {
   if (info.pid !== undefined) parts.push(`si_pid=${info.pid}`);
   if (info.uid !== undefined) parts.push(`si_uid=${info.uid}`);
   if (info.status !== undefined) parts.push(`si_status=${info.status}`);
-  if (info.address !== undefined) parts.push(`si_addr=${info.address === 0 ? "NULL" : `0x${info.address.toString(16)}`}`);
+  if (info.address !== undefined)
+    parts.push(`si_addr=${info.address === 0 ? "NULL" : `0x${info.address.toString(16)}`}`);
   return `{${parts.join(", ")}}`;
 }
 
@@ -241,12 +265,20 @@ const FAULT_CODES: Readonly<Record<string, readonly string[]>> = {
 };
 
 function signalCode(info: SignalInfo): string {
-  const general: Readonly<Record<number, string>> = { 0: "SI_USER", 128: "SI_KERNEL", [-1]: "SI_QUEUE", [-2]: "SI_TIMER", [-6]: "SI_TKILL" };
+  const general: Readonly<Record<number, string>> = {
+    0: "SI_USER",
+    128: "SI_KERNEL",
+    [-1]: "SI_QUEUE",
+    [-2]: "SI_TIMER",
+    [-6]: "SI_TKILL",
+  };
   return general[info.code] ?? FAULT_CODES[signalName(info.signal)]?.[info.code - 1] ?? String(info.code);
 }
 
 function listCounts(counts: ReadonlyMap<string, CallCount>): CallSummary[] {
-  return [...counts].map(([name, count]) => ({ name, ...count })).sort((a, b) => b.calls - a.calls || (a.name < b.name ? -1 : 1));
+  return [...counts]
+    .map(([name, count]) => ({ name, ...count }))
+    .sort((a, b) => b.calls - a.calls || (a.name < b.name ? -1 : 1));
 }
 
 function formatSummary(rows: readonly CallSummary[]): string {
