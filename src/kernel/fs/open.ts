@@ -11,7 +11,7 @@ import { hasDeliverableSignal } from "../process/signals.ts";
 import { block, type Blocked } from "../wait.ts";
 import { createOpenFile } from "./open-file.ts";
 import { filesystemOperations } from "./filesystem-operations.ts";
-import { checkAccess, failed, isOwner, MAY_READ, MAY_WRITE, newInodeAttributes } from "./inode.ts";
+import { checkAccess, failed, isOwner, isSameInode, MAY_READ, MAY_WRITE, newInodeAttributes } from "./inode.ts";
 import { walkPath, type Walk, type WalkOptions } from "./path.ts";
 import { countEnd, createPipe, openPipeEnds, pipeOpenKey } from "./pipe.ts";
 import type { FileState, Inode, OpenFile, OpenFileKind, PathRef, Pipe } from "./types.ts";
@@ -136,6 +136,7 @@ function openPlace(
     case "file":
       if (inode.content.kind === "procfs") return createOpenFile(k, { kind: "proc", flags: kept, inode, path: ref });
       if (inode.filesystem.kind === "anonymous") return "ENXIO";
+      if (writes && isRunning(k, inode)) return "ETXTBSY";
       if (truncates && (inode.size > 0 || inode.filesystem.kind === "hostfs")) {
         const truncated = filesystemOperations(inode.filesystem).truncate(k, inode, 0);
         if (failed(truncated)) return truncated;
@@ -155,6 +156,13 @@ function openPlace(
     case "symlink":
       return "ELOOP";
   }
+}
+
+/** Whether a process runs the program in this file. */
+function isRunning(k: Kernel, inode: Inode): boolean {
+  for (const { program } of k.state.processes.values())
+    if (program !== undefined && isSameInode(program, inode)) return true;
+  return false;
 }
 
 /** Access bits of an open mode; 3 (used by some ioctl-only openers) asks for both. */

@@ -147,6 +147,7 @@ export function createProcess(
     hasExecuted: false,
     vforkParent: undefined,
     executable: "",
+    program: undefined,
     name: "",
     argumentRange: { start: 0, end: 0 },
     environmentRange: { start: 0, end: 0 },

@@ -158,6 +158,7 @@ function installProgram(k: Kernel, thread: Thread, program: LoadedProgram): void
   process.credentials = program.credentials;
   process.hasExecuted = true;
   process.executable = program.executable;
+  process.program = program.program;
   process.name = program.name;
   thread.name = program.name;
   process.argumentRange = { ...program.stack.argumentRange };

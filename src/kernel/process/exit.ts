@@ -101,6 +101,7 @@ function finishProcess(k: Kernel, process: Process, status: WaitStatus): void {
   releaseAddressSpace(k, process.space);
   process.space = k.state.memory.kernelSpace;
   process.pendingSignals.length = 0;
+  process.program = undefined;
   const wasStopped = [...k.state.processes.values()].some((other) => other.state.kind === "stopped");
   process.state = { kind: "zombie", status };
   k.probes.exit?.(process, statusCode(status));

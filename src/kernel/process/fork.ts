@@ -144,6 +144,7 @@ function inheritFrom(k: Kernel, child: Process, parent: Process, request: CloneR
   }
   child.exitSignal = (request.flags & clone.CLONE_PARENT) !== 0 ? parent.exitSignal : request.exitSignal;
   child.executable = parent.executable;
+  child.program = parent.program;
   child.name = parent.name;
   child.argumentRange = { ...parent.argumentRange };
   child.environmentRange = { ...parent.environmentRange };

@@ -15,7 +15,7 @@ import { checkAccess, isSameInode, MAY_EXECUTE, SET_GID, SET_UID } from "../fs/i
 import { pathOf } from "../fs/mount-table.ts";
 import { fileVmo, readFile } from "../fs/page-cache.ts";
 import { resolvePath } from "../fs/path.ts";
-import type { PathRef } from "../fs/types.ts";
+import type { Inode, PathRef } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
 import { createAddressSpace, releaseAddressSpace } from "../mem/address-space.ts";
 import { mapRegion, unmapRange } from "../mem/regions.ts";
@@ -45,6 +45,7 @@ export interface LoadedProgram {
   readonly credentials: Credentials;
   readonly secure: boolean;
   readonly executable: string;
+  readonly program: Inode;
   /** Last component of the path that was asked for. */
   readonly name: string;
   readonly argv: readonly string[];
@@ -218,6 +219,7 @@ function fillSpace(
     credentials,
     secure,
     executable: pathOf(ref, process.fs.root).path,
+    program: ref.inode,
     name: path.slice(path.lastIndexOf("/") + 1).slice(0, 15),
     argv,
   };

@@ -75,6 +75,7 @@ static void test_exec(void) {
   int file = open("/tmp/script", O_CREAT | O_WRONLY, 0755);
   dprintf(file, "#!/proc/self/exe script\n");
   CHECK_FAILS(execl("/tmp/script", "x", NULL), ETXTBSY);
+  CHECK_FAILS(open("/proc/self/exe", O_WRONLY), ETXTBSY);
   close(file);
   file = open("/tmp/loop", O_CREAT | O_WRONLY, 0755);
   dprintf(file, "#!/tmp/loop\n");
