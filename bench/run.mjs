@@ -84,9 +84,16 @@ report();
 function report() {
   const compute = results.filter((row) => row.operations === undefined && row.kernel !== "nothing");
   const ratios = compute.map((row) => row.ratio).filter((ratio) => ratio !== undefined);
-  const mean = ratios.length > 0 ? Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length) : undefined;
+  const mean =
+    ratios.length > 0 ? Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length) : undefined;
   if (options.json) {
-    console.log(JSON.stringify({ node: process.version, peers: peers.map((peer) => peer.name), rounds, results, geometricMean: mean }, undefined, 2));
+    console.log(
+      JSON.stringify(
+        { node: process.version, peers: peers.map((peer) => peer.name), rounds, results, geometricMean: mean },
+        undefined,
+        2,
+      ),
+    );
     return;
   }
   console.log(`Node ${process.version}, ${rounds} rounds, CPU seconds (median)\n`);
@@ -94,16 +101,32 @@ function report() {
   console.log(head);
   for (const row of compute) {
     const ratio = row.ratio === undefined ? "       -" : row.ratio.toFixed(2).padStart(8);
-    console.log(row.kernel.padEnd(12) + row.seconds.map((value) => value.toFixed(3).padStart(13)).join("") + ratio + "  " + row.what);
+    console.log(
+      row.kernel.padEnd(12) +
+        row.seconds.map((value) => value.toFixed(3).padStart(13)).join("") +
+        ratio +
+        "  " +
+        row.what,
+    );
   }
-  if (mean !== undefined) console.log(`\ngeometric mean of ${ratios.length} kernels: ${mean.toFixed(2)} times the CPU time of ${peers.at(-1).name}`);
+  if (mean !== undefined)
+    console.log(
+      `\ngeometric mean of ${ratios.length} kernels: ${mean.toFixed(2)} times the CPU time of ${peers.at(-1).name}`,
+    );
   const nothing = results.find((row) => row.kernel === "nothing");
   const system = results.filter((row) => row.operations !== undefined);
   if (system.length === 0) return;
   console.log("\noperations per CPU second, start-up taken off");
   for (const row of system) {
-    const rates = row.seconds.map((seconds, index) => row.operations / Math.max(seconds - (nothing?.seconds[index] ?? 0), 0.001));
-    console.log(row.kernel.padEnd(12) + rates.map((rate) => Math.round(rate).toLocaleString("en").padStart(13)).join("") + "          " + row.what);
+    const rates = row.seconds.map(
+      (seconds, index) => row.operations / Math.max(seconds - (nothing?.seconds[index] ?? 0), 0.001),
+    );
+    console.log(
+      row.kernel.padEnd(12) +
+        rates.map((rate) => Math.round(rate).toLocaleString("en").padStart(13)).join("") +
+        "          " +
+        row.what,
+    );
   }
 }
 
@@ -142,7 +165,9 @@ function measure(peer, kernel) {
 
 function findProgram(name) {
   if (name.includes("/")) return existsSync(name) ? name : undefined;
-  return process.env.PATH?.split(":").map((folder) => join(folder, name)).find((path) => existsSync(path));
+  return process.env.PATH?.split(":")
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path));
 }
 
 function median(values) {

@@ -13,7 +13,13 @@ export interface KernelProbes {
   /** First entry of a call (not its restarts). `row` is undefined for an unknown number; `args` are 6 raw (lo, hi) pairs. */
   syscallEnter?: (thread: Thread, number: number, row: SyscallRow | undefined, args: Int32Array) => void;
   /** The call is complete. `result` is what the handler returned, never "BLOCKED". */
-  syscallExit?: (thread: Thread, number: number, row: SyscallRow | undefined, args: Int32Array, result: SyscallResult) => void;
+  syscallExit?: (
+    thread: Thread,
+    number: number,
+    row: SyscallRow | undefined,
+    args: Int32Array,
+    result: SyscallResult,
+  ) => void;
   syscallBlocked?: (thread: Thread, number: number) => void;
   /** One step of the trap path: usertrap, usertrapret, or idle; kerneltrap; start, started, main. What is done between has its own probes. */
   trapStep?: (hart: number, step: string, detail: Readonly<Record<string, number | string>>) => void;

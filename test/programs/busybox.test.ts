@@ -14,7 +14,12 @@ import { hasTool } from "../support/tools.ts";
 import { APPLET_LINES, FILES, SHELL_LINES } from "./busybox-cases.ts";
 
 const BUSYBOX = debianFile({ package: "busybox-static", arch: "riscv64", path: "/bin/busybox" });
-const SKIP = BUSYBOX === undefined ? debianSkip("busybox-static", "riscv64") : hasTool("qemu-riscv64") ? false : "qemu-riscv64 is not installed";
+const SKIP =
+  BUSYBOX === undefined
+    ? debianSkip("busybox-static", "riscv64")
+    : hasTool("qemu-riscv64")
+      ? false
+      : "qemu-riscv64 is not installed";
 const SCRIPT = join(dirname(fileURLToPath(import.meta.url)), "../../../test/programs/busybox-script.sh");
 
 interface Outcome {
@@ -37,7 +42,10 @@ let system: Vitrine | undefined;
 before(async () => {
   if (SKIP !== false) return;
   installApplets();
-  const mounts = [{ host: folder, guest: folder }, { host: native, guest: emulated }];
+  const mounts = [
+    { host: folder, guest: folder },
+    { host: native, guest: emulated },
+  ];
   system = await boot({ memory: 128 * 2 ** 20, mounts });
 });
 after(async () => {
@@ -76,7 +84,11 @@ function prepare(): string {
 }
 
 function underQemu(args: readonly string[]): Outcome {
-  const run = spawnSync(findQemu(), [join(folder, "busybox"), ...args], { cwd: prepare(), env: ENVIRONMENT, timeout: 60_000 });
+  const run = spawnSync(findQemu(), [join(folder, "busybox"), ...args], {
+    cwd: prepare(),
+    env: ENVIRONMENT,
+    timeout: 60_000,
+  });
   const status = run.status ?? 128 + (run.signal === "SIGKILL" ? 9 : 15);
   return { stdout: run.stdout.toString("latin1"), stderr: run.stderr.toString("latin1"), status };
 }
@@ -84,7 +96,11 @@ function underQemu(args: readonly string[]): Outcome {
 async function onVitrine(args: readonly string[]): Promise<Outcome> {
   assert.ok(system !== undefined);
   const program = system.spawn([join(folder, "busybox"), ...args], { cwd: prepare(), env: ENVIRONMENT });
-  const [stdout, stderr, status] = await Promise.all([collect(program.stdout), collect(program.stderr), program.status]);
+  const [stdout, stderr, status] = await Promise.all([
+    collect(program.stdout),
+    collect(program.stderr),
+    program.status,
+  ]);
   return { stdout, stderr, status: shellNumber(status) };
 }
 

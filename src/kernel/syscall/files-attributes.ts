@@ -275,7 +275,8 @@ function decodeTimeChange(bytes: Uint8Array, offset: number): TimeChange | undef
 /** Sets a size, with the signal that goes with the file-size limit; mappings follow. */
 function setSize(call: Call, inode: Inode, size: number): 0 | Errno {
   const done = changeSize(call.k, call.process, inode, size);
-  if (done === "EFBIG" && hasSizeLimit(call.process)) sendThreadSignal(call.k, call.thread, kernelSignal(SIGNALS.SIGXFSZ));
+  if (done === "EFBIG" && hasSizeLimit(call.process))
+    sendThreadSignal(call.k, call.thread, kernelSignal(SIGNALS.SIGXFSZ));
   if (done === 0 && inode.content.kind === "hostfs") syncVmoLength(call.k, inode);
   return done;
 }
