@@ -10,6 +10,7 @@ import type { KernelProbes } from "../kernel/probes.ts";
 import type { AddressSpace } from "../kernel/mem/types.ts";
 import type { Process, SignalInfo, Thread } from "../kernel/process/types.ts";
 import type { MachineProbes } from "../machine/machine.ts";
+import { hexWords } from "./strace/show.ts";
 
 type Listener = (...args: never[]) => void;
 type Formats<Probes> = {
@@ -21,7 +22,6 @@ const pid = (process: Process): string => `pid=${process.pid}`;
 const space = ({ id }: AddressSpace): string => `space=${id}`;
 const hex = (value: number | undefined): string =>
   value === undefined ? "all" : `${value < 0 ? "-" : ""}0x${Math.abs(value).toString(16)}`;
-const words = (hi: number, lo: number): string => `0x${((hi >>> 0) * 2 ** 32 + (lo >>> 0)).toString(16)}`;
 const exactWords = (hi: number, lo: number): string =>
   `${(hi >>> 0).toString(16).padStart(8, "0")}${(lo >>> 0).toString(16).padStart(8, "0")}`;
 const text = (value: string): string => JSON.stringify(value);
@@ -30,7 +30,7 @@ const signal = (info: SignalInfo): string => JSON.stringify(info);
 /** A format for each kernel probe; a new probe without one does not compile. */
 const KERNEL_FORMATS: Formats<KernelProbes> = {
   syscallEnter: (thread, number, row, args) => {
-    const values = Array.from({ length: 6 }, (_, index) => words(args[index * 2 + 1] ?? 0, args[index * 2] ?? 0));
+    const values = Array.from({ length: 6 }, (_, index) => hexWords(args[index * 2 + 1] ?? 0, args[index * 2] ?? 0));
     return `${tid(thread)} ${row?.name ?? number} ${values.join(" ")}`;
   },
   syscallExit: (thread, number, row, _args, result) => `${tid(thread)} ${row?.name ?? number} ${result}`,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { riscv64 } from "../../kernel/arch/riscv64/riscv64.ts";
 import { NAME_TABLES, showNamed } from "./names.ts";
-import { isKnownShow, quote, shownArguments } from "./show.ts";
+import { hexWords, isKnownShow, quote, shownArguments, showRawArguments } from "./show.ts";
 
 const rows = [...riscv64.systemCalls.values()];
 
@@ -77,4 +77,13 @@ test("arguments that a call does not look at are left out", () => {
   assert.equal(shownArguments(row("fcntl"), args(0, 2)), 3);
   assert.equal(shownArguments(row("clone"), args(17)), 2);
   assert.equal(shownArguments(row("clone"), args(0x200000)), 5);
+});
+
+test("64 bits are shown exactly", () => {
+  assert.equal(hexWords(-1, -38), "0xffffffffffffffda");
+  assert.equal(hexWords(0, -1), "0xffffffff");
+  assert.equal(
+    showRawArguments(Int32Array.of(1, 0, -1, -1, 0, 1, 0, 0, 0, 0, 0, 0)),
+    "0x1, 0xffffffffffffffff, 0x100000000, 0x0, 0x0, 0x0",
+  );
 });

@@ -68,7 +68,7 @@ export function showArgument(context: ShowContext, index: number): string {
       return String(address);
     case "ulong":
     case "size":
-      return String((hi >>> 0) * 2 ** 32 + (lo >>> 0));
+      return (BigInt(hi >>> 0) * 2n ** 32n + BigInt(lo >>> 0)).toString();
     case "mode":
       return showMode(lo >>> 0);
     case "signal":
@@ -123,7 +123,7 @@ export function isKnownShow(spec: ArgumentSpec): boolean {
 
 function showPointer(context: ShowContext, spec: ArgumentSpec, address: number, hi: number, lo: number): string {
   if (hi === 0 && lo === 0) return "NULL";
-  const raw = `0x${((hi >>> 0) * 2 ** 32 + (lo >>> 0)).toString(16)}`;
+  const raw = hexWords(hi, lo);
   const [type = "", direction, where] = whatLiesThere(context, spec).split(":");
   if (direction === "out" && context.result === undefined) return raw;
   const show = POINTERS[type];
@@ -152,9 +152,7 @@ export function callName(k: Kernel, number: number): string {
 
 /** All six arguments of a call that has no row. */
 export function showRawArguments(args: Int32Array): string {
-  return Array.from({ length: 6 }, (_, index) =>
-    hex(((args[index * 2 + 1] ?? 0) >>> 0) * 2 ** 32 + ((args[index * 2] ?? 0) >>> 0)),
-  ).join(", ");
+  return Array.from({ length: 6 }, (_, index) => hexWords(args[index * 2 + 1] ?? 0, args[index * 2] ?? 0)).join(", ");
 }
 
 /** What stands behind "= " when a call is complete. */
@@ -445,6 +443,13 @@ function field(bytes: Uint8Array, offset: number): string {
 
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
+}
+
+/** All 64 bits, exactly. */
+export function hexWords(hi: number, lo: number): string {
+  const high = hi >>> 0;
+  const low = (lo >>> 0).toString(16);
+  return high === 0 ? `0x${low}` : `0x${high.toString(16)}${low.padStart(8, "0")}`;
 }
 
 /** The words strace prints behind an error's name. */
