@@ -63,7 +63,7 @@ export function machineOptions({ values }: ParsedOptions, defaultDate: Date | un
     date: date === undefined ? defaultDate : parseDate(date),
     ...(root === undefined ? {} : { root: { path: root } }),
     ...(seed === undefined ? {} : { seed: parseCount(seed, "--seed", 0, 2 ** 32 - 1) }),
-    checkInvariants: values.has("check"),
+    ...(values.has("check") ? { checkInvariants: true } : {}),
   };
 }
 

@@ -49,7 +49,7 @@ export interface BootOptions {
   readonly date?: Date | undefined;
   /** Seed of the guest's random numbers; default 0. */
   readonly seed?: number;
-  /** Checks every kernel invariant after each kernel entry: slow, for tests. */
+  /** Checks every kernel invariant after each kernel entry: slow, for tests. Default: whether VITRINE_CHECK is in the environment. */
   readonly checkInvariants?: boolean;
   /** Program to run as pid 1 on the console, with its arguments. Without it the kernel waits for `spawn`. */
   readonly init?: readonly string[];
@@ -120,7 +120,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
     hostPorts: { channels, directories },
     bootTime: { seconds, nanoseconds: (milliseconds - seconds * 1000) * 1e6 },
     randomSeed: options.seed ?? 0,
-    checkInvariants: options.checkInvariants ?? false,
+    checkInvariants: options.checkInvariants ?? process.env["VITRINE_CHECK"] !== undefined,
     ...(options.init === undefined
       ? {}
       : {

@@ -190,6 +190,12 @@ sh -c 'exit 300'; say "exit code wraps: $?"
 expr 1 + a 2>/dev/null; say "expr: $?"
 [ 1 -eq x ] 2>/dev/null; say "test: $?"
 
+section "last checks"
+expect "nested quotes" "a 'b' c" "$(echo "a '$(echo b)' c")"
+word=a.b.c; expect "pattern removal" b.c "${word#*.}"
+[ "$(printf '%s\n' 3 1 2 | sort | tr -d '\n')" = 123 ] && say "sorted"
+say "$(seq 5 -1 1 | tr '\n' ' ')"
+
 section end
 cd .. && rm -rf work copy.txt
 ls | wc -l
