@@ -1,3 +1,5 @@
+// Tests of options.ts.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { optionHelp, parseCount, parseOptions, parseSize, suggest, UsageError, type OptionRow } from "./options.ts";

@@ -1,3 +1,5 @@
+// Tests of address.ts.
+
 import assert from "node:assert/strict";
 import test from "node:test";
 import { frameAddress, frameOf, pageAlignUp, pageBase, pageOffset, physAddr, virtAddrFromWords } from "./address.ts";

@@ -1,3 +1,5 @@
+// Tests of align.ts.
+
 import assert from "node:assert/strict";
 import test from "node:test";
 import { alignDown, alignUp, isAligned } from "./align.ts";

@@ -1,3 +1,5 @@
+// ASIDs: generations, and a rollover while other harts still run with old ones.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAddressSpace, releaseAddressSpace } from "../../src/kernel/mem/address-space.ts";

@@ -1,3 +1,5 @@
+// The frame allocator: the in-frame free list, blocks that break up and rejoin.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// The page-table editor, against the machine's own walker.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

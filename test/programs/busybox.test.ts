@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
-import { boot, type ExitStatus, type Vitrine } from "../../src/node/index.ts";
+import { shellStatus } from "../../src/node/guest-process.ts";
+import { boot, type Vitrine } from "../../src/node/index.ts";
 import { debianFile, debianSkip } from "../support/debian.ts";
 import { hasTool } from "../support/tools.ts";
 import { APPLET_LINES, FILES, SHELL_LINES } from "./busybox-cases.ts";
@@ -101,17 +102,13 @@ async function onVitrine(args: readonly string[]): Promise<Outcome> {
     collect(program.stderr),
     program.status,
   ]);
-  return { stdout, stderr, status: shellNumber(status) };
+  return { stdout, stderr, status: shellStatus(status) };
 }
 
 async function collect(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
   for await (const chunk of chunks) text += Buffer.from(chunk).toString("latin1");
   return text;
-}
-
-function shellNumber(status: ExitStatus): number {
-  return status.kind === "exited" ? status.code : 128 + status.signal;
 }
 
 async function compare(args: readonly string[]): Promise<void> {

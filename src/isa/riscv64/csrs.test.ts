@@ -1,3 +1,5 @@
+// Tests of csrs.ts.
+
 import assert from "node:assert/strict";
 import test from "node:test";
 import { describeException, describeInterrupt, EXCEPTION, INTERRUPT, INTERRUPT_PRIORITY } from "./causes.ts";

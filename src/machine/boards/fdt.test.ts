@@ -1,3 +1,5 @@
+// Tests of fdt.ts.
+
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";

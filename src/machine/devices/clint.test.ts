@@ -1,3 +1,5 @@
+// Tests of clint.ts.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClint, createSswi } from "./clint.ts";

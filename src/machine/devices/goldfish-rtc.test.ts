@@ -1,3 +1,5 @@
+// Tests of goldfish-rtc.ts.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeMachine, faults, load, store } from "./fake-services.test.support.ts";

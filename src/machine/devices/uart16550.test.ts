@@ -1,3 +1,5 @@
+// Tests of uart16550.ts.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
