@@ -17,11 +17,14 @@ import {
   f64Operators,
   i32Operators,
   i64Operators,
+  v128LaneOperators,
+  v128Operators,
   type F32Operators,
   type F64Operators,
   type I32Operators,
   type I64Operators,
   type OperatorRow,
+  type V128Operators,
 } from "./operators.ts";
 import {
   f32Token,
@@ -29,6 +32,7 @@ import {
   i32Token,
   i64Token,
   tokenOf,
+  v128Token,
   valueTypeCode,
   type AnyValue,
   type I32,
@@ -55,6 +59,7 @@ export const memoryLoads = {
   i64_16u: [0x33, "i64"],
   i64_32s: [0x34, "i64"],
   i64_32u: [0x35, "i64"],
+  v128: [0xfd00, "v128"],
 } as const satisfies Record<string, readonly [number, ValueType]>;
 
 export const memoryStores = {
@@ -67,6 +72,7 @@ export const memoryStores = {
   i64_8: [0x3c, "i64"],
   i64_16: [0x3d, "i64"],
   i64_32: [0x3e, "i64"],
+  v128: [0xfd0b, "v128"],
 } as const satisfies Record<string, readonly [number, ValueType]>;
 
 export type MemoryLoad = keyof typeof memoryLoads;
@@ -94,6 +100,10 @@ const OPCODE = {
   i64_const: 0x42,
   f32_const: 0x43,
   f64_const: 0x44,
+  /** Prefix of the vector instructions, and the numbers of those with immediates of their own. */
+  vector: 0xfd,
+  v128_const: 0x0c,
+  i8x16_shuffle: 0x0d,
 } as const;
 
 /** The block type of a block without results. */
@@ -105,9 +115,10 @@ export class FunctionBuilder {
   readonly i64: I64Operators;
   readonly f32: F32Operators;
   readonly f64: F64Operators;
+  readonly v128: V128Operators;
   private parameterCount = 0;
   private readonly localTypes: ValueType[] = [];
-  private readonly released: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [] };
+  private readonly released: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   private depth = 0;
 
   constructor() {
@@ -149,6 +160,22 @@ export class FunctionBuilder {
         return f64Token;
       },
     } as F64Operators;
+    this.v128 = {
+      ...makeOperators(code, v128Operators),
+      ...makeLaneOperators(code, v128LaneOperators),
+      const: (...words) => {
+        code.byte(OPCODE.vector);
+        code.byte(OPCODE.v128_const);
+        for (const word of words) for (let shift = 0; shift < 32; shift += 8) code.byte((word >>> shift) & 0xff);
+        return v128Token;
+      },
+      shuffle: (_a, _b, lanes) => {
+        code.byte(OPCODE.vector);
+        code.byte(OPCODE.i8x16_shuffle);
+        for (const lane of lanes) code.byte(lane);
+        return v128Token;
+      },
+    } as V128Operators;
   }
 
   /** Starts an empty body; the parameters are locals 0, 1, …. */
@@ -156,7 +183,7 @@ export class FunctionBuilder {
     this.code.clear();
     this.parameterCount = parameters.length;
     this.localTypes.length = 0;
-    this.released.i32.length = this.released.i64.length = this.released.f32.length = this.released.f64.length = 0;
+    for (const locals of Object.values(this.released)) locals.length = 0;
     this.depth = 0;
   }
 
@@ -315,7 +342,12 @@ export class FunctionBuilder {
 
   /** Alignment is only a hint; 0 is right for every address. */
   private memoryAccess(opcode: number, offset: number): void {
-    this.code.byte(opcode);
+    if (opcode > 0xff) {
+      this.code.byte(opcode >> 8);
+      this.code.unsigned(opcode & 0xff);
+    } else {
+      this.code.byte(opcode);
+    }
     this.code.byte(0);
     this.code.unsigned(offset);
   }
@@ -323,9 +355,9 @@ export class FunctionBuilder {
 
 function makeOperators(code: ByteWriter, rows: Readonly<Record<string, OperatorRow>>): Record<string, () => AnyValue> {
   const operators: Record<string, () => AnyValue> = {};
-  const tokens = { i32: i32Token, i64: i64Token, f32: f32Token, f64: f64Token };
+
   for (const [name, [opcode, , result]] of Object.entries(rows)) {
-    const token = tokens[result];
+    const token = tokenOf(result);
     const prefix = opcode >> 8;
     const low = opcode & 0xff;
     operators[name] =
@@ -339,6 +371,24 @@ function makeOperators(code: ByteWriter, rows: Readonly<Record<string, OperatorR
             code.unsigned(low);
             return token;
           };
+  }
+  return operators;
+}
+
+/** Vector operators that take a lane after their operands. */
+function makeLaneOperators(
+  code: ByteWriter,
+  rows: Readonly<Record<string, OperatorRow>>,
+): Record<string, (...operands: readonly (AnyValue | number)[]) => AnyValue> {
+  const operators: Record<string, (...operands: readonly (AnyValue | number)[]) => AnyValue> = {};
+  for (const [name, [opcode, , result]] of Object.entries(rows)) {
+    const token = tokenOf(result);
+    operators[name] = (...operands) => {
+      code.byte(opcode >> 8);
+      code.unsigned(opcode & 0xff);
+      code.byte(operands[operands.length - 1] as number);
+      return token;
+    };
   }
   return operators;
 }

@@ -8,7 +8,7 @@
  */
 declare const valueType: unique symbol;
 
-export type ValueType = "i32" | "i64" | "f32" | "f64";
+export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 
 /** A value of type `T` on top of the stack. At run time it is the name of its type. */
 export type Value<T extends ValueType = ValueType> = T & { readonly [valueType]: T };
@@ -17,6 +17,7 @@ export type I32 = Value<"i32">;
 export type I64 = Value<"i64">;
 export type F32 = Value<"f32">;
 export type F64 = Value<"f64">;
+export type V128 = Value<"v128">;
 
 export type AnyValue = Value;
 
@@ -24,9 +25,16 @@ export const i32Token = "i32" as I32;
 export const i64Token = "i64" as I64;
 export const f32Token = "f32" as F32;
 export const f64Token = "f64" as F64;
+export const v128Token = "v128" as V128;
 
 /** The binary encoding of a value type. WebAssembly core specification, 5.3.1. */
-export const valueTypeCode: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
+export const valueTypeCode: Readonly<Record<ValueType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
 
 /** The token of a type. */
 export function tokenOf<T extends ValueType>(type: T): Value<T> {
