@@ -23,7 +23,12 @@ export interface X86Emitter extends Emitter {
 
   /** Size of operand `n` in bytes. */
   sizeOf(n: number): number;
+  /** In the exact tier too, which has copied the memory to a cell: some instructions differ by it (movss, movsd). */
   isMemory(n: number): boolean;
+  isXmm(n: number): boolean;
+  isMmx(n: number): boolean;
+  /** The value of operand n, an immediate, where it is known as code is made (the translator); undefined in a handler. */
+  knownImmediate(n: number): number | undefined;
   /** The effective operand size of the instruction, 1, 2, 4 or 8. */
   readonly operandSize: number;
 
@@ -84,6 +89,18 @@ export interface X86Emitter extends Emitter {
   jump(): void;
   jumpTo(target: I64): void;
 
+  /**
+   * Leaves to the exact tier (which has checked, and reports what is wrong) unless the state lets the instruction run. The first
+   * thing that an instruction of these kinds does:
+   *
+   *     "sse"       CR0.EM and TS are clear, CR4.OSFXSR is set (CELL.sseReady)
+   *     "nearest"   that, and MXCSR is as at reset but for its flags (CELL.sseNearest): floating-point arithmetic
+   *     "mmx"       CR0.EM and TS are clear, and no unmasked x87 exception is pending
+   */
+  require(what: "sse" | "nearest" | "mmx"): void;
+  /** What MMX instructions do to the x87 state: TOP is 0, and all registers are tagged as valid, or as empty (emms). Cannot fail. */
+  tagMmx(tags: "valid" | "empty"): void;
+
   /** xmm registers and 16-byte memory. Operand n, all 16 bytes; memory without a check of alignment. */
   readVector(n: number): V128;
   /** As readVector of memory that must be aligned (#GP): for legacy SSE instructions. Registers as they are. */
@@ -98,8 +115,9 @@ export interface X86Emitter extends Emitter {
   writeScalar(n: number, size: 4 | 8, bits: I64): void;
   /** An 8-byte MMX register or memory. */
   readMmx(n: number): I64;
+  /** Writes an MMX register: the significand, and ones above it. */
   writeMmx(n: number, value: I64): void;
-  /** MXCSR's sticky flags. */
+  /** All of MXCSR. */
   mxcsr(): I32;
   raiseMxcsr(flags: I32): void;
 }
