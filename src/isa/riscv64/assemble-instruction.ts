@@ -3,18 +3,14 @@
 // A mnemonic is looked up in this order: those that may become several instructions (li, la, call, tail), pseudo-
 // instructions with that number of operands, the table.
 
+import { OperandError } from "../assembly/errors.ts";
+import { parseExpression, type Scope } from "../assembly/expression.ts";
 import { compress } from "./compressed.ts";
 import { csrNumber, ROUNDING_MODE } from "./csrs.ts";
 import { encode, type EncodeFields, immediateFits } from "./decode.ts";
-import { parseExpression, type Scope } from "./expression.ts";
 import { findInstruction, type Format, type Instruction, type Operand } from "./instructions.ts";
 import { PSEUDO_INSTRUCTIONS, splitTemplate } from "./pseudo-instructions.ts";
 import { fRegisterNumber, xRegisterNumber } from "./registers.ts";
-
-/** What is wrong with an instruction's operands; the assembler adds the line. */
-export class OperandError extends Error {
-  override readonly name = "OperandError";
-}
 
 /** An instruction word; only its low half counts when `size` is 2. */
 export interface EncodedInstruction {
