@@ -112,7 +112,8 @@ export function formatPageTable(k: Kernel, space: AddressSpace): string {
 function describeOwner(k: Kernel, space: AddressSpace, leaf: PageTableEntry): string {
   const region = regionAt(space, leaf.address);
   if (region !== undefined) return regionName(region);
-  if (leaf.physical === k.state.memory.trampolineFrame * 4096) return "(trampoline)";
+  const shared = k.state.memory.sharedPages.find(({ frame }) => leaf.physical === frame * 4096);
+  if (shared !== undefined) return `(${shared.name})`;
   return [...k.state.threads.values()].some((thread) => thread.trapframe === leaf.physical) ? "(trapframe)" : "";
 }
 

@@ -11,7 +11,6 @@
 
 import type { Errno } from "../abi/linux/errno.ts";
 import { O_RDWR } from "../abi/linux/open-flags.ts";
-import { initializePlic } from "../kernel/devices/plic.ts";
 import { startUart } from "../kernel/devices/uart.ts";
 import { loadArchive } from "../kernel/fs/archive.ts";
 import { checkFileInvariants } from "../kernel/fs/checker.ts";
@@ -279,7 +278,7 @@ function makePlatform(options: BootOptions, consoleOutput: (byte: number) => voi
 
 /** What start-up does once memory works: devices, root file system, pid 1. */
 function startUserSpace(k: Kernel, options: BootOptions): void {
-  initializePlic(k);
+  k.arch.initializeDevices(k);
   startUart(k);
   const console = createTty(k, "console", UART_CHANNEL);
   const root = mountRoot(k, options);

@@ -58,7 +58,7 @@ function createMemoryState(ram: RamRange): MemoryState {
     // Set by start-up (arch boot.ts), with the rest of memory.
     zeroFrame: 0 as FrameNumber,
     vdsoFrame: 0 as FrameNumber,
-    trampolineFrame: 0 as FrameNumber,
+    sharedPages: [],
     committedPages: 0,
     regionCount: 0,
     asids: { generation: 1, next: 1, reserved: new Set() },

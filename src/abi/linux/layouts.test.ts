@@ -15,6 +15,7 @@ import {
   encodeSiginfo,
 } from "./process-layouts.ts";
 import { defaultAction, SIGNALS, signalName } from "./signals.ts";
+import { RISCV64_ABI, X86_64_ABI } from "./abi.ts";
 import { deviceMajor, deviceMinor, encodeDirent64, encodeStat, makeDevice } from "./stat.ts";
 import { decodeTimespec, decodeTimeval, encodeTimespec, totalNanoseconds } from "./time.ts";
 
@@ -69,14 +70,14 @@ test("struct stat follows each architecture's layout", () => {
     mtime: { seconds: 3, nanoseconds: 4 },
     ctime: { seconds: 5, nanoseconds: 6 },
   };
-  const riscv = encodeStat("riscv64", fields);
+  const riscv = encodeStat(RISCV64_ABI.stat, fields);
   assert.equal(riscv.length, 128);
   assert.equal(readU32(riscv, 16), 0o100644);
   assert.equal(readU32(riscv, 20), 3);
   assert.equal(readU32(riscv, 24), 1000);
   assert.equal(readI64(riscv, 48), 12345);
   assert.equal(readI64(riscv, 112), 6);
-  const x86 = encodeStat("x86_64", fields);
+  const x86 = encodeStat(X86_64_ABI.stat, fields);
   assert.equal(x86.length, 144);
   assert.equal(readI64(x86, 16), 3);
   assert.equal(readU32(x86, 24), 0o100644);
@@ -117,8 +118,9 @@ test("siginfo, sigaction and rlimit have their fields in place", () => {
   assert.equal(decodeSiginfo(child).status, 9);
   assert.equal(decodeSiginfo(fault).address, -4096);
   const action = { handler: 0x10000, flags: 0x8400_0000, restorer: 0x20000, maskLo: 1, maskHi: 2 };
-  assert.deepEqual(decodeSigaction("x86_64", encodeSigaction("x86_64", action)), action);
-  assert.deepEqual(decodeSigaction("riscv64", encodeSigaction("riscv64", action)), { ...action, restorer: 0 });
+  const [riscv, x86] = [RISCV64_ABI.sigaction, X86_64_ABI.sigaction];
+  assert.deepEqual(decodeSigaction(x86, encodeSigaction(x86, action)), action);
+  assert.deepEqual(decodeSigaction(riscv, encodeSigaction(riscv, action)), { ...action, restorer: 0 });
   assert.deepEqual(decodeRlimit(encodeRlimit({ soft: 1024, hard: Infinity })), { soft: 1024, hard: Infinity });
 });
 

@@ -24,9 +24,6 @@ export const EPOLLEXCLUSIVE = 0x1000_0000;
 export const EPOLLWAKEUP = 0x2000_0000;
 export const EPOLLONESHOT = 0x4000_0000;
 export const EPOLLET = 0x8000_0000;
-/** struct epoll_event: u32 events, u64 data; packed on x86-64 alone. */
-export const EPOLL_EVENT_SIZE = { riscv64: 16, x86_64: 12 } as const;
-export const EPOLL_DATA_OFFSET = { riscv64: 8, x86_64: 4 } as const;
 
 export const EFD_SEMAPHORE = 1;
 export const EFD_CLOEXEC = 0o2000000;

@@ -2,6 +2,7 @@
 // resource.h, sysinfo.h, asm-generic/siginfo.h, signal.h; they agree on riscv64 and x86-64 but for sigaction's restorer.
 
 import { readI32, readI64, readU32, writeU16, writeU32, writeU64 } from "../../lib/bytes.ts";
+import type { SigactionLayout } from "./abi.ts";
 import { SIGINFO_SIZE, SIGNALS, SI_TIMER } from "./signals.ts";
 import { writeTimeval } from "./time.ts";
 
@@ -155,32 +156,23 @@ export interface SigactionFields {
   readonly maskHi: number;
 }
 
-/** handler 0, flags 8, then on x86-64 restorer 16, then mask. riscv64 has no restorer field. */
-const SIGACTION_MASK_OFFSET = { riscv64: 16, x86_64: 24 } as const;
-
-export function sigactionSize(arch: "riscv64" | "x86_64"): number {
-  return SIGACTION_MASK_OFFSET[arch] + 8;
-}
-
-export function encodeSigaction(arch: "riscv64" | "x86_64", action: SigactionFields): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(sigactionSize(arch));
-  const maskOffset = SIGACTION_MASK_OFFSET[arch];
+export function encodeSigaction(layout: SigactionLayout, action: SigactionFields): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(layout.size);
   writeU64(bytes, 0, action.handler);
   writeU64(bytes, 8, action.flags >>> 0);
-  if (arch === "x86_64") writeU64(bytes, 16, action.restorer);
-  writeU32(bytes, maskOffset, action.maskLo);
-  writeU32(bytes, maskOffset + 4, action.maskHi);
+  if (layout.restorerOffset !== undefined) writeU64(bytes, layout.restorerOffset, action.restorer);
+  writeU32(bytes, layout.maskOffset, action.maskLo);
+  writeU32(bytes, layout.maskOffset + 4, action.maskHi);
   return bytes;
 }
 
-export function decodeSigaction(arch: "riscv64" | "x86_64", bytes: Uint8Array): SigactionFields {
-  const maskOffset = SIGACTION_MASK_OFFSET[arch];
+export function decodeSigaction(layout: SigactionLayout, bytes: Uint8Array): SigactionFields {
   return {
     handler: readI64(bytes, 0),
     flags: readU32(bytes, 8),
-    restorer: arch === "x86_64" ? readI64(bytes, 16) : 0,
-    maskLo: readI32(bytes, maskOffset),
-    maskHi: readI32(bytes, maskOffset + 4),
+    restorer: layout.restorerOffset === undefined ? 0 : readI64(bytes, layout.restorerOffset),
+    maskLo: readI32(bytes, layout.maskOffset),
+    maskHi: readI32(bytes, layout.maskOffset + 4),
   };
 }
 

@@ -6,6 +6,7 @@
 //   x86_64    0   8    16    24   28  32  40   48   56      64     72    88    104     144
 
 import { writeU16, writeU32, writeU64, writeU8 } from "../../lib/bytes.ts";
+import type { StatLayout } from "./abi.ts";
 import { writeTimespec, type TimeValue } from "./time.ts";
 
 export const S_IFMT = 0o170000;
@@ -53,41 +54,8 @@ export function deviceMinor(device: number): number {
   return (device & 0xff) | ((device >>> 12) & 0xfff00);
 }
 
-interface StatLayout {
-  readonly size: number;
-  readonly nlinkOffset: number;
-  readonly nlinkBytes: 4 | 8;
-  readonly modeOffset: number;
-  readonly uidOffset: number;
-  readonly rdevOffset: number;
-  readonly blockSizeBytes: 4 | 8;
-}
-
-/** struct stat where the architectures differ; the rest of the fields lie at the same offsets. */
-const STAT_LAYOUTS: { readonly [arch in "riscv64" | "x86_64"]: StatLayout } = {
-  riscv64: {
-    size: 128,
-    nlinkOffset: 20,
-    nlinkBytes: 4,
-    modeOffset: 16,
-    uidOffset: 24,
-    rdevOffset: 32,
-    blockSizeBytes: 4,
-  },
-  x86_64: {
-    size: 144,
-    nlinkOffset: 16,
-    nlinkBytes: 8,
-    modeOffset: 24,
-    uidOffset: 28,
-    rdevOffset: 40,
-    blockSizeBytes: 8,
-  },
-};
-
 /** struct stat. */
-export function encodeStat(arch: "riscv64" | "x86_64", stat: StatFields): Uint8Array<ArrayBuffer> {
-  const layout = STAT_LAYOUTS[arch];
+export function encodeStat(layout: StatLayout, stat: StatFields): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(layout.size);
   const writeField = (offset: number, width: 4 | 8, value: number): void =>
     width === 4 ? writeU32(bytes, offset, value) : writeU64(bytes, offset, value);

@@ -14,7 +14,7 @@ import {
   CLONE_PARENT_SETTID,
   CLONE_SETTLS,
 } from "../../abi/linux/process.ts";
-import { decodeSigaction, sigactionSize, decodeSiginfo } from "../../abi/linux/process-layouts.ts";
+import { decodeSigaction, decodeSiginfo } from "../../abi/linux/process-layouts.ts";
 import { SIGINFO_SIZE, signalName } from "../../abi/linux/signals.ts";
 import { S_IFMT } from "../../abi/linux/stat.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -246,10 +246,10 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
   itimerspec: structure(32, (bytes) => `{it_interval=${showTimespec(bytes, 0)}, it_value=${showTimespec(bytes, 16)}}`),
   sigset: structure(8, (bytes) => showSignalSet(readU32(bytes, 0), readU32(bytes, 4))),
   sigaction: (context, address) => {
-    const size = sigactionSize(context.k.arch.name);
-    const bytes = peekUser(context.k, context.thread.process.space, address, size);
-    if (bytes === undefined || bytes.length < size) return undefined;
-    const action = decodeSigaction(context.k.arch.name, bytes);
+    const { sigaction } = context.k.arch.abi;
+    const bytes = peekUser(context.k, context.thread.process.space, address, sigaction.size);
+    if (bytes === undefined || bytes.length < sigaction.size) return undefined;
+    const action = decodeSigaction(sigaction, bytes);
     const handler = action.handler === 0 ? "SIG_DFL" : action.handler === 1 ? "SIG_IGN" : hex(action.handler);
     return `{sa_handler=${handler}, sa_mask=${showSignalSet(action.maskLo, action.maskHi)}, sa_flags=${named("sigaction", action.flags)}}`;
   },
@@ -258,10 +258,10 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
     return `{si_signo=${signalName(info.signal)}, si_code=${info.code}}`;
   }),
   stat: (context, address) => {
-    const arch = context.k.arch.name;
-    const bytes = peekUser(context.k, context.thread.process.space, address, 128);
-    if (bytes === undefined || bytes.length < 128) return undefined;
-    const mode = readU32(bytes, arch === "riscv64" ? 16 : 24);
+    const { stat } = context.k.arch.abi;
+    const bytes = peekUser(context.k, context.thread.process.space, address, stat.size);
+    if (bytes === undefined || bytes.length < stat.size) return undefined;
+    const mode = readU32(bytes, stat.modeOffset);
     return `{st_mode=${showFileMode(mode)}, ${showExtent(mode, readU64(bytes, 48), readU64(bytes, 32))}, ...}`;
   },
   statx: structure(256, (bytes) => {

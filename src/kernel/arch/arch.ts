@@ -3,31 +3,42 @@
 //   paging.ts    the page-table format        boot.ts     machine code from reset to the kernel's entry
 //   trap.ts      usertrap … usertrapret       trampoline.ts  uservec, userret, kernelvec as machine code
 //   context.ts   registers of a thread        signal-frame.ts  what a handler finds on its stack
+//   devices.ts   interrupt controller, console UART's registers
 //
 // Nothing outside this folder names an architecture.
 
+import type { ArchitectureName, LinuxAbi } from "../../abi/linux/abi.ts";
 import type { FrameNumber, VirtAddr } from "../../lib/address.ts";
+import type { TlbEntry } from "../../machine/riscv64/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
 import type { SignalAction, SignalInfo, SignalSet, Thread } from "../process/types.ts";
 import type { SyscallRow } from "../syscall/row.ts";
 
 export interface Arch {
-  readonly name: "riscv64" | "x86_64";
+  readonly name: ArchitectureName;
   /** e_machine of the ELF files it runs. */
   readonly elfMachine: number;
   /** uname's machine field, and AT_PLATFORM. */
   readonly machineName: string;
-  readonly hwcap: number;
+  /** Where the structures of its system calls differ from another's. */
+  readonly abi: LinuxAbi;
+  /** What the processor adds to the auxiliary vector, as (type, value) pairs: AT_HWCAP and its kin, AT_MINSIGSTKSZ. */
+  readonly auxv: readonly number[];
+  /** 32-bit words of `Thread.floatState`. */
+  readonly floatStateWords: number;
   readonly format: PageTableFormat;
   readonly layout: AddressLayout;
-  /** System-call number -> row. */
+  /** System-call number, as `readSyscall` gives it -> row. */
   readonly systemCalls: ReadonlyMap<number, SyscallRow>;
-  /** Number of a call by name, for the kernel's own use and the tracer. */
+  /** The text of /proc/cpuinfo. */
   readonly cpuInfo: (k: Kernel) => string;
 
   // Registers of a thread that is in the kernel: they lie in its trapframe.
-  /** Fills `args` with 6 raw arguments as (lo, hi) pairs and returns the call number. */
+  /**
+   * Fills `args` with 6 raw arguments as (lo, hi) pairs and returns the call number. A second entry with numbers of its own
+   * (x86-64's `int 0x80`) gives them from COMPATIBLE_CALLS on (syscall/table.ts).
+   */
   readSyscall(k: Kernel, thread: Thread, args: Int32Array): number;
   /** Stores a call's result (already negated errno for failures). */
   setSyscallResult(k: Kernel, thread: Thread, value: number): void;
@@ -39,6 +50,8 @@ export interface Arch {
   startProgram(k: Kernel, thread: Thread, entry: VirtAddr, stack: VirtAddr): void;
   /** The child's registers after fork or clone: the parent's, result 0, with an own stack and TLS if given. */
   copyRegisters(k: Kernel, from: Thread, to: Thread, change: { stack?: number; tls?: number }): void;
+  /** The base addresses that arch_prctl reads and sets; absent where segments have none. */
+  readonly segmentBases?: SegmentBases;
   /** Named registers for reports, /proc and tracers, in the manual's order; values as 16 hex digits. */
   registers(k: Kernel, thread: Thread): { name: string; value: string }[];
 
@@ -73,6 +86,10 @@ export interface Arch {
   resumeIdle(k: Kernel, hart: number): void;
   /** Asks another hart to take an inter-processor interrupt. */
   sendInterprocessorInterrupt(k: Kernel, hart: number): void;
+  /** Start-up: the interrupts of the devices that the kernel drives reach hart 0. */
+  initializeDevices(k: Kernel): void;
+  /** The registers of the console's 16550 UART. */
+  readonly consoleUart: RegisterWindow;
   /** Claims every device interrupt that is pending for the hart, calls its driver, and completes it. */
   serveDevices(k: Kernel, hart: number): void;
   /** Arms the hart's timer for an absolute virtual time; undefined disarms it. */
@@ -81,8 +98,22 @@ export interface Arch {
   flushTlb(k: Kernel, hart: number, address: VirtAddr | undefined, asid: number | undefined): void;
   /** Largest usable ASID. */
   readonly maxAsid: number;
+  /** The tables that a TLB entry's translation comes from: their root and ASID; undefined where translation is off. */
+  tablesOf(entry: TlbEntry): { readonly root: FrameNumber; readonly asid: number } | undefined;
   /** Makes the hart use `space` when it next enters user mode. */
   activate(k: Kernel, hart: number, space: AddressSpace): void;
+}
+
+/** Registers of a device, one byte wide, by number: memory-mapped or behind ports. */
+export interface RegisterWindow {
+  load(k: Kernel, register: number): number;
+  store(k: Kernel, register: number, value: number): void;
+}
+
+/** FS and GS of a thread that is in the kernel. */
+export interface SegmentBases {
+  read(k: Kernel, thread: Thread, segment: "fs" | "gs"): number;
+  write(k: Kernel, thread: Thread, segment: "fs" | "gs", address: VirtAddr): void;
 }
 
 /** Where things lie in every address space. */
@@ -142,6 +173,8 @@ export interface PageTableFormat {
   view(hi: number, lo: number, level: number): PteView;
   /** Hot path: the frame number of a table or leaf PTE, without allocation. */
   frame(hi: number, lo: number): FrameNumber;
+  /** Whether a page that may be executed can always be read too (x86-64), so that its region may be. */
+  readonly executeImpliesRead: boolean;
   isValid(hi: number, lo: number): boolean;
   isLeaf(hi: number, lo: number, level: number): boolean;
   /** Whether a leaf PTE lets user mode do `access`. */

@@ -16,7 +16,7 @@ import {
 } from "../../lib/address.ts";
 import type { PteFlags } from "../arch/arch.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush } from "./flush.ts";
+import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrame } from "./frames.ts";
 import { freeTables, mapPage, unmap, updateFlags, visitRange } from "./page-table.ts";
 import { commitOf, hasRoomForRegions, insertRegion, mapRegion, releaseBacking } from "./regions.ts";
@@ -26,17 +26,16 @@ import { cloneVmo, createVmo, releaseVmo, retainVmo } from "./vmo.ts";
 /** Default of RLIMIT_STACK. */
 const DEFAULT_STACK_LIMIT = 8 * 1024 * 1024;
 
-/** Flags of pages that only the kernel sees. */
-const TRAMPOLINE_FLAGS: PteFlags = {
+/** Flags of the page that holds a thread's registers: only the kernel sees it. */
+const TRAPFRAME_FLAGS: PteFlags = {
   read: true,
-  write: false,
-  execute: true,
+  write: true,
+  execute: false,
   user: false,
-  global: true,
+  global: false,
   accessed: true,
-  dirty: false,
+  dirty: true,
 };
-const TRAPFRAME_FLAGS: PteFlags = { ...TRAMPOLINE_FLAGS, write: true, execute: false, global: false, dirty: true };
 
 /** A space that nothing refers to yet and that has no tables: the kernel's own before start-up. */
 export function emptySpace(id: number): AddressSpace {
@@ -173,7 +172,16 @@ export function releaseTrapframe(k: Kernel, space: AddressSpace, address: VirtAd
   finishFlush(k, flush, "trapframe");
 }
 
-/** Root table and trampoline. */
+/** Maps the pages of the trap path; they are the same in every space, so their translations are global. */
+export function mapSharedPages(k: Kernel, space: AddressSpace, flush: Flush): 0 | "ENOMEM" {
+  for (const { address, frame, protection } of k.state.memory.sharedPages) {
+    const flags = { ...protection, user: false, global: true, accessed: true, dirty: protection.write };
+    if (mapPage(k, space, address, frame, flags, flush) === "ENOMEM") return "ENOMEM";
+  }
+  return 0;
+}
+
+/** Root table and shared pages. */
 function createBareSpace(k: Kernel): AddressSpace | "ENOMEM" {
   const { memory } = k.state;
   const root = allocateFrame(k, "page-table");
@@ -185,7 +193,7 @@ function createBareSpace(k: Kernel): AddressSpace | "ENOMEM" {
   space.mmapTop = k.arch.layout.mmapTop;
   memory.spaces.set(space.id, space);
   const flush = newFlush(k, space);
-  const mapped = mapPage(k, space, k.arch.layout.trampoline, memory.trampolineFrame, TRAMPOLINE_FLAGS, flush);
+  const mapped = mapSharedPages(k, space, flush);
   finishFlush(k, flush, "create");
   if (mapped === 0) return space;
   releaseAddressSpace(k, space);

@@ -8,7 +8,7 @@
 // INV-6  regions are sorted, page-aligned, and do not overlap
 
 import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
-import { hexNumber64, toNumber } from "../../lib/word64.ts";
+import { hexNumber64 } from "../../lib/word64.ts";
 import type { TlbEntry } from "../../machine/riscv64/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listFreeFrames } from "./frames.ts";
@@ -113,6 +113,7 @@ function checkRegions(k: Kernel, space: AddressSpace, problems: string[]): void 
 /** INV-2. */
 function checkEntries(k: Kernel, space: AddressSpace, problems: string[]): void {
   const { layout, format } = k.arch;
+  const { executeImpliesRead } = format;
   const complain = (address: number, what: string): void => {
     problems.push(`INV-2: space ${space.id}, page ${hexNumber64(address)}: ${what}`);
   };
@@ -132,14 +133,17 @@ function checkEntries(k: Kernel, space: AddressSpace, problems: string[]): void 
     const { read, write, execute } = region.protection;
     const { flags } = view;
     if (!flags.user) complain(address, "not a user page");
-    if ((flags.write && !write) || (flags.execute && !execute) || (flags.read && !read && !write)) {
+    const isReadable = read || write || (execute && executeImpliesRead);
+    if ((flags.write && !write) || (flags.execute && !execute) || (flags.read && !isReadable)) {
       complain(address, "more rights than its region");
     }
     checkShown(k, region, address, view.frame, flags.write, complain);
   });
   if (resident !== space.residentPages) complain(0, `${space.residentPages} pages counted, ${resident} mapped`);
-  if (query(k, space, layout.trampoline)?.frame !== k.state.memory.trampolineFrame)
-    complain(layout.trampoline, "no trampoline");
+  for (const { name, address, frame } of k.state.memory.sharedPages) {
+    const found = query(k, space, address);
+    if (found?.frame !== frame || found.flags.user) complain(address, `not the ${name} that every space has`);
+  }
   for (const [slot, frame] of space.trapframes) {
     const at = virtAddr(layout.trapframe - slot * PAGE_SIZE);
     if (query(k, space, at)?.frame !== frame) complain(at, `trapframe ${slot} is not mapped`);
@@ -186,12 +190,10 @@ function checkTlbs(k: Kernel, problems: string[]): void {
     if (space.asidGeneration === memory.asids.generation) spaces.set(space.asid, space);
   for (const hart of k.machine.harts) {
     for (const entry of hart.tlbEntries()) {
-      const mode = entry.satp.hi >>> 28;
-      if (mode === 0) continue;
-      const asid = (entry.satp.hi >>> 12) & 0xffff;
-      const space = spaces.get(asid);
+      const tables = k.arch.tablesOf(entry);
+      const space = tables === undefined ? undefined : spaces.get(tables.asid);
       // Translations of a space that is gone can be reached by nobody: its ASID is not in use.
-      if (space === undefined || !isRootOf(space, entry)) continue;
+      if (space === undefined || space.root !== tables?.root) continue;
       if (!agrees(k, space, entry)) {
         problems.push(
           `INV-4: hart ${hart.id} caches ${entry.access} of ${hexNumber64(entry.virtualPage)} in space ${space.id}`,
@@ -199,10 +201,6 @@ function checkTlbs(k: Kernel, problems: string[]): void {
       }
     }
   }
-}
-
-function isRootOf(space: AddressSpace, entry: TlbEntry): boolean {
-  return toNumber(entry.satp.hi & 0xfff, entry.satp.lo) === space.root;
 }
 
 function agrees(k: Kernel, space: AddressSpace, entry: TlbEntry): boolean {

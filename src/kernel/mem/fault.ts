@@ -10,8 +10,8 @@
 //            write: own page, alone ──> taken over; shared ──> copied; absent ──> zeroed or copied from the source
 //   shared          the VMO's page; SIGBUS beyond its end
 //
-// RISC-V privileged architecture, cause 12, 13, 15: stval holds the address. A page that is writable is readable there, so a
-// region with the right to write may be read.
+// RISC-V privileged architecture, cause 12, 13, 15: stval holds the address; Intel SDM volume 3, 6.15, vector 14: CR2 does. A page
+// that is writable is readable, and on x86-64 one that is executable, so a region with that right may be read.
 
 import { PAGE_SIZE, pageBase, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
 import type { PteFlags } from "../arch/arch.ts";
@@ -53,7 +53,7 @@ const FAULT_AROUND_PAGES = 16;
 export function handlePageFault(k: Kernel, space: AddressSpace, address: VirtAddr, access: FaultAccess): FaultOutcome {
   const region = findRegion(space, address) ?? growStack(k, space, address);
   if (region === undefined) return segv(SEGV_MAPERR);
-  if (!allows(region.protection, access)) return segv(SEGV_ACCERR);
+  if (!allows(k, region.protection, access)) return segv(SEGV_ACCERR);
   const page = pageBase(address);
   const flush = newFlush(k, space);
   const outcome = isMapped(k, space, page, access)
@@ -203,9 +203,10 @@ function growStack(k: Kernel, space: AddressSpace, address: VirtAddr): Region | 
   return region;
 }
 
-function allows(protection: Protection, access: FaultAccess): boolean {
-  if (access === "read") return protection.read || protection.write;
-  return access === "write" ? protection.write : protection.execute;
+function allows(k: Kernel, protection: Protection, access: FaultAccess): boolean {
+  const { read, write, execute } = protection;
+  if (access === "read") return read || write || (execute && k.arch.format.executeImpliesRead);
+  return access === "write" ? write : execute;
 }
 
 function failure(errno: string): FaultOutcome {

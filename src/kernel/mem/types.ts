@@ -18,8 +18,8 @@ export interface MemoryState {
   zeroFrame: FrameNumber;
   /** Frame of the page with the signal-return code, mapped in every process. */
   vdsoFrame: FrameNumber;
-  /** Frame of the trampoline's machine code, mapped at the same address in every space. */
-  trampolineFrame: FrameNumber;
+  /** Pages of the trap path that lie at the same address in every space; the first is the trampoline. Set by start-up. */
+  readonly sharedPages: SharedPage[];
   /** Pages promised to private writable and shared mappings. */
   committedPages: number;
   /** Regions of all spaces: they are memory of the host. */
@@ -29,6 +29,14 @@ export interface MemoryState {
   nextSpace: number;
   /** Flushes begun and not finished: 0 whenever the kernel is left (INV-3). */
   openFlushes: number;
+}
+
+/** One page that every space maps for the kernel: user mode cannot touch it. */
+export interface SharedPage {
+  readonly name: string;
+  readonly address: VirtAddr;
+  readonly frame: FrameNumber;
+  readonly protection: Protection;
 }
 
 /** Address-space identifiers, given out with generations (mem/asid.ts). */

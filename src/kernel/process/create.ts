@@ -33,8 +33,6 @@ import type {
 export const PID_MAX = 32768;
 /** After a wrap, low pids stay with the daemons that got them at start-up. */
 const RESERVED_PIDS = 300;
-/** Room for the largest architecture's floating-point state (x86-64's FXSAVE area, 512 bytes). */
-const FLOAT_STATE_WORDS = 128;
 
 /** Scheduler state of a machine that runs nothing yet. */
 export function createSchedulerState(harts: number): SchedulerState {
@@ -180,7 +178,7 @@ export function createThread(k: Kernel, process: Process, tid: number): Thread |
     state: { kind: "stopped" },
     trapframe: trapframe.physical,
     trapframeAddress: trapframe.address,
-    floatState: new Uint32Array(FLOAT_STATE_WORDS),
+    floatState: new Uint32Array(k.arch.floatStateWords),
     signalMask: { lo: 0, hi: 0 },
     savedSignalMask: undefined,
     pendingSignals: [],

@@ -203,7 +203,8 @@ function fillSpace(
     platform: k.arch.machineName,
     random,
     auxv: [
-      ...[abi.AT_HWCAP, k.arch.hwcap, abi.AT_PAGESZ, PAGE_SIZE, abi.AT_CLKTCK, CLOCK_TICKS_PER_SECOND],
+      ...k.arch.auxv,
+      ...[abi.AT_PAGESZ, PAGE_SIZE, abi.AT_CLKTCK, CLOCK_TICKS_PER_SECOND],
       ...[abi.AT_PHDR, image.headersAddress === undefined ? 0 : image.headersAddress + bias],
       ...[abi.AT_PHENT, 56, abi.AT_PHNUM, image.headerCount, abi.AT_BASE, interpreterBase, abi.AT_FLAGS, 0],
       ...[abi.AT_ENTRY, image.entry + bias, abi.AT_UID, credentials.uid, abi.AT_EUID, credentials.euid],

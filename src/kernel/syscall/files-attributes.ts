@@ -24,7 +24,7 @@ import { defineCall, type Call, type SyscallRow } from "./row.ts";
 /** Stores struct stat of an inode. */
 export function giveStat(call: Call, inode: Inode, address: number): 0 | Errno {
   const stat = statInode(call.k, inode);
-  return failed(stat) ? stat : give(call, address, encodeStat(call.k.arch.name, stat));
+  return failed(stat) ? stat : give(call, address, encodeStat(call.k.arch.abi.stat, stat));
 }
 
 const fstat = defineCall({

@@ -234,15 +234,15 @@ const epollCtl = defineCall({
   ],
   result: "int",
   handler: ({ k, process }, epfd, operation, fd, address) => {
-    const { name } = k.arch;
+    const { size, dataOffset } = k.arch.abi.epollEvent;
     let events = 0;
     let [dataLo, dataHi] = [0, 0];
     if (operation !== poll.EPOLL_CTL_DEL) {
-      const bytes = copyFromUser(k, process.space, address, poll.EPOLL_EVENT_SIZE[name]);
+      const bytes = copyFromUser(k, process.space, address, size);
       if (failed(bytes)) return bytes;
       events = readU32(bytes, 0);
-      dataLo = readI32(bytes, poll.EPOLL_DATA_OFFSET[name]);
-      dataHi = readI32(bytes, poll.EPOLL_DATA_OFFSET[name] + 4);
+      dataLo = readI32(bytes, dataOffset);
+      dataHi = readI32(bytes, dataOffset + 4);
     }
     const epoll = getFile(process, epfd);
     const file = getFile(process, fd);
@@ -310,15 +310,14 @@ export function waitEpoll(
     if (deadlineNs !== undefined && now(k) >= deadlineNs) return 0;
     return waitFor(call, epollKeys(k, epoll, ask), deadlineNs);
   }
-  const size = poll.EPOLL_EVENT_SIZE[k.arch.name];
-  const data = poll.EPOLL_DATA_OFFSET[k.arch.name];
+  const { size, dataOffset } = k.arch.abi.epollEvent;
   const bytes = new Uint8Array(ready.length * size);
   if (checkUserRange(k, process.space, address, bytes.length, "write") !== 0) return "EFAULT";
   for (const [index, entry] of ready.entries()) {
     const { interest, events } = entry;
     writeU32(bytes, index * size, events);
-    writeU32(bytes, index * size + data, interest.dataLo);
-    writeU32(bytes, index * size + data + 4, interest.dataHi);
+    writeU32(bytes, index * size + dataOffset, interest.dataLo);
+    writeU32(bytes, index * size + dataOffset + 4, interest.dataHi);
     markReported(entry);
   }
   const given = give(call, address, bytes);

@@ -35,26 +35,45 @@ function waitForVforkChild({ k, thread }: Call, pid: number): SyscallResult {
   return block(k, thread, [vforkWaitKey(pid)]);
 }
 
-const clone = defineCall({
+const CLONE_FLAGS = { name: "flags", type: "flags", show: "clone" } as const;
+const CLONE_STACK = { name: "child_stack", type: "pointer" } as const;
+const CLONE_PARENT_TID = { name: "parent_tidptr", type: "pointer" } as const;
+const CLONE_CHILD_TID = { name: "child_tidptr", type: "pointer" } as const;
+const CLONE_TLS = { name: "tls", type: "pointer" } as const;
+
+function cloneWith(
+  call: Call,
+  flags: number,
+  stack: number,
+  parentTid: number,
+  childTid: number,
+  tls: number,
+): SyscallResult {
+  return runClone(call, {
+    flags: (flags & ~abi.CSIGNAL) | 0,
+    clearHandlers: false,
+    exitSignal: flags & abi.CSIGNAL,
+    stack,
+    tls,
+    parentTid,
+    childTid,
+  });
+}
+
+/** clone as riscv64 has it (CONFIG_CLONE_BACKWARDS). */
+export const cloneTlsFirst = defineCall({
   name: "clone",
-  args: [
-    { name: "flags", type: "flags", show: "clone" },
-    { name: "child_stack", type: "pointer" },
-    { name: "parent_tidptr", type: "pointer" },
-    { name: "tls", type: "pointer" },
-    { name: "child_tidptr", type: "pointer" },
-  ],
+  args: [CLONE_FLAGS, CLONE_STACK, CLONE_PARENT_TID, CLONE_TLS, CLONE_CHILD_TID],
   result: "pid",
-  handler: (call, flags, stack, parentTid, tls, childTid) =>
-    runClone(call, {
-      flags: (flags & ~abi.CSIGNAL) | 0,
-      clearHandlers: false,
-      exitSignal: flags & abi.CSIGNAL,
-      stack,
-      tls,
-      parentTid,
-      childTid,
-    }),
+  handler: (call, flags, stack, parentTid, tls, childTid) => cloneWith(call, flags, stack, parentTid, childTid, tls),
+});
+
+/** clone as x86-64 has it. */
+export const cloneTlsLast = defineCall({
+  name: "clone",
+  args: [CLONE_FLAGS, CLONE_STACK, CLONE_PARENT_TID, CLONE_CHILD_TID, CLONE_TLS],
+  result: "pid",
+  handler: cloneWith,
 });
 
 const clone3 = defineCall({
@@ -291,7 +310,6 @@ const plainClone = (name: string, flags: number): SyscallRow =>
   });
 
 export const processCalls: readonly SyscallRow[] = [
-  clone,
   clone3,
   plainClone("fork", 0),
   plainClone("vfork", abi.CLONE_VM | abi.CLONE_VFORK),

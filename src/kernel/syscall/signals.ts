@@ -25,7 +25,6 @@ import {
   encodeSigaction,
   encodeSiginfo,
   encodeStackT,
-  sigactionSize,
   STACK_T_SIZE,
 } from "../../abi/linux/process-layouts.ts";
 import { totalNanoseconds } from "../../abi/linux/time.ts";
@@ -62,20 +61,20 @@ const rtSigaction = defineCall({
   ],
   result: "int",
   handler: ({ k, process }, signal, newAt, oldAt, size) => {
-    const arch = k.arch.name;
+    const layout = k.arch.abi.sigaction;
     if (size !== SIGSET_SIZE || signal < 1 || signal > NSIG) return "EINVAL";
     const isFixed = signal === SIGNALS.SIGKILL || signal === SIGNALS.SIGSTOP;
     if (newAt !== 0 && isFixed) return "EINVAL";
-    const bytes = newAt === 0 ? undefined : copyFromUser(k, process.space, newAt, sigactionSize(arch));
+    const bytes = newAt === 0 ? undefined : copyFromUser(k, process.space, newAt, layout.size);
     if (bytes === "EFAULT") return "EFAULT";
     const action = actionOf(process, signal);
     if (oldAt !== 0) {
       const { handler, flags, restorer, mask } = action;
-      const old = encodeSigaction(arch, { handler, flags, restorer, maskLo: mask.lo, maskHi: mask.hi });
+      const old = encodeSigaction(layout, { handler, flags, restorer, maskLo: mask.lo, maskHi: mask.hi });
       if (copyToUser(k, process.space, oldAt, old) !== 0) return "EFAULT";
     }
     if (bytes === undefined) return 0;
-    const fields = decodeSigaction(arch, bytes);
+    const fields = decodeSigaction(layout, bytes);
     const { handler, flags, restorer } = fields;
     setAction(process, signal, { handler, flags, restorer, mask: maskOf({ lo: fields.maskLo, hi: fields.maskHi }) });
     const nowIgnored = handler === SIG_IGN || (handler === SIG_DFL && defaultAction(signal) === "ignore");

@@ -28,6 +28,7 @@ import { SATP_MODE } from "../../../isa/riscv64/paging.ts";
 import { VIRT } from "../../../machine/boards/virt-map.ts";
 import type { PteFlags } from "../arch.ts";
 import { KernelBug, type Kernel } from "../../kernel.ts";
+import { mapSharedPages } from "../../mem/address-space.ts";
 import { finishFlush, newFlush } from "../../mem/flush.ts";
 import { allocateFrame, allocateFrames, freeRange } from "../../mem/frames.ts";
 import { mapContiguous } from "../../mem/page-table.ts";
@@ -157,7 +158,12 @@ export function start(k: Kernel): void {
   const { memory } = k.state;
   const ramEnd = physAddr(k.memory.base + k.memory.size);
   freeRange(k, IMAGE_END, ramEnd);
-  memory.trampolineFrame = imageFrame(IMAGE.trampoline);
+  memory.sharedPages.push({
+    name: "trampoline",
+    address: layout.trampoline,
+    frame: imageFrame(IMAGE.trampoline),
+    protection: { read: true, write: false, execute: true },
+  });
   memory.vdsoFrame = imageFrame(IMAGE.vdso);
   const zeroFrame = allocateFrame(k, "kernel");
   if (zeroFrame === "ENOMEM") throw new KernelBug("no memory for the zero page");
@@ -222,7 +228,9 @@ function makeKernelSpace(k: Kernel, space: AddressSpace): void {
   mapDirect(RAM_BASE, IMAGE.data * PAGE_SIZE, KERNEL_TEXT);
   const dataStart = imagePage(IMAGE.data);
   mapDirect(dataStart, k.memory.base + k.memory.size - dataStart, KERNEL_DATA);
-  map(layout.trampoline, imagePage(IMAGE.trampoline), PAGE_SIZE, KERNEL_TEXT);
+  const flush = newFlush(k, space);
+  if (mapSharedPages(k, space, flush) === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
+  finishFlush(k, flush, "start-up");
   for (const hart of k.machine.harts) {
     const stack = allocateFrames(k, KERNEL_STACK_FRAMES, "kernel-stack");
     if (stack === "ENOMEM") throw new KernelBug("no memory for the kernel stacks");

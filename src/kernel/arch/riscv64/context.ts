@@ -18,6 +18,8 @@ import { readField, TRAPFRAME, trapframeOffset, writeField } from "./trapframe.t
 const RA_SP_TP = { sp: 2, tp: 4, a0: 10, a7: 17 } as const;
 const ECALL_LENGTH = 4;
 const FCSR_WORD = 64;
+/** Words of `floatState`. */
+export const FLOAT_STATE_WORDS = FCSR_WORD + 1;
 
 export function readSyscall(k: Kernel, thread: Thread, args: Int32Array): number {
   const first = thread.trapframe + trapframeOffset(RA_SP_TP.a0);

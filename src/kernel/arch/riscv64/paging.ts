@@ -16,10 +16,14 @@ import {
   PTE,
   PTE_HI,
   PTE_PPN_SHIFT,
+  SATP_MODE,
   SV39,
   SV48,
   type PagingScheme,
 } from "../../../isa/riscv64/paging.ts";
+import { SATP_HI, SATP_HI_SHIFT } from "../../../isa/riscv64/csrs.ts";
+import { toNumber } from "../../../lib/word64.ts";
+import type { TlbEntry } from "../../../machine/riscv64/hart.ts";
 import type { PageTableFormat, PteFlags, PteView } from "../arch.ts";
 
 const RWX = PTE.R | PTE.W | PTE.X;
@@ -39,6 +43,7 @@ function createFormat(scheme: PagingScheme): PageTableFormat {
       name: LEVEL_NAMES[level] ?? "",
     })),
     entriesPerTable: 512,
+    executeImpliesRead: false,
     view,
     frame,
     isValid: (_hi, lo) => (lo & PTE.V) !== 0,
@@ -56,6 +61,15 @@ function createFormat(scheme: PagingScheme): PageTableFormat {
     flagLetters(_hi, lo) {
       return [..."VRWXUGAD"].map((letter, bit) => (lo & (1 << bit) ? letter : "-")).join("");
     },
+  };
+}
+
+/** What the satp of a TLB entry names. */
+export function tablesOf({ satp }: TlbEntry): { root: FrameNumber; asid: number } | undefined {
+  if (satp.hi >>> SATP_HI_SHIFT.MODE === SATP_MODE.bare) return undefined;
+  return {
+    root: toNumber(satp.hi & SATP_HI.PPN, satp.lo) as FrameNumber,
+    asid: (satp.hi & SATP_HI.ASID) >>> SATP_HI_SHIFT.ASID,
   };
 }
 

@@ -1,13 +1,15 @@
 // The riscv64 architecture as the core kernel sees it.
 
-import { handleExternalInterrupt } from "../../devices/plic.ts";
+import { RISCV64_ABI } from "../../../abi/linux/abi.ts";
 import { RISCV64_CALLS } from "../../../abi/linux/calls-riscv64.ts";
 import type { Arch } from "../arch.ts";
 import { riscv64Calls } from "../../syscall/table.ts";
 import * as context from "./context.ts";
 import { cpuInfo } from "./cpu-info.ts";
+import { consoleUart, initializeDevices, serveDevices } from "./devices.ts";
 import { layout } from "./layout.ts";
-import { sv39 } from "./paging.ts";
+import { AT_HWCAP } from "../../../abi/linux/process.ts";
+import { sv39, tablesOf } from "./paging.ts";
 import { describeCause, hartRegisters, trapframeFields } from "./report.ts";
 import { popSignalFrame, pushSignalFrame } from "./signal-frame.ts";
 import * as trap from "./trap.ts";
@@ -23,7 +25,9 @@ export const riscv64: Arch = {
   name: "riscv64",
   elfMachine: EM_RISCV,
   machineName: "riscv64",
-  hwcap: HWCAP,
+  abi: RISCV64_ABI,
+  auxv: [AT_HWCAP, HWCAP],
+  floatStateWords: context.FLOAT_STATE_WORDS,
   format: sv39,
   layout,
   systemCalls: riscv64Calls,
@@ -46,9 +50,12 @@ export const riscv64: Arch = {
   resumeUser: trap.resumeUser,
   resumeIdle: trap.resumeIdle,
   sendInterprocessorInterrupt: trap.sendInterprocessorInterrupt,
-  serveDevices: handleExternalInterrupt,
+  initializeDevices,
+  consoleUart,
+  serveDevices,
   setTimer: trap.setTimer,
   flushTlb: trap.flushTlb,
   maxAsid: MAX_ASID,
+  tablesOf,
   activate: trap.activate,
 };

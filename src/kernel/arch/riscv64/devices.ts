@@ -1,13 +1,15 @@
-// Driver of the platform-level interrupt controller: which hart hears which device, and who handles its interrupt.
+// The board's devices as the kernel reaches them: the console UART's registers, and the platform-level interrupt controller:
+// which hart hears which device, and who handles its interrupt.
 //
 //   device ──line──> PLIC ──SEIP──> hart ──claim──> handler ──complete──> PLIC
 //
 // RISC-V PLIC specification 1.0.0: priority 4 x source; enable 0x2000 + 0x80 x context; threshold and claim/complete
 // 0x200000 + 0x1000 x context. Context 2 x hart + 1 is a hart's supervisor mode on this board.
 
-import { VIRT } from "../../machine/boards/virt-map.ts";
-import { KernelBug, type Kernel } from "../kernel.ts";
-import { handleUartInterrupt } from "../tty/wire.ts";
+import { VIRT } from "../../../machine/boards/virt-map.ts";
+import type { RegisterWindow } from "../arch.ts";
+import { KernelBug, type Kernel } from "../../kernel.ts";
+import { handleUartInterrupt } from "../../tty/wire.ts";
 
 const ENABLE = 0x2000;
 const ENABLE_STRIDE = 0x80;
@@ -19,7 +21,7 @@ const CLAIM = 4;
 const HANDLERS: ReadonlyMap<number, (k: Kernel) => void> = new Map([[VIRT.uartIrq, handleUartInterrupt]]);
 
 /** Start-up: every handled source reaches hart 0. */
-export function initializePlic(k: Kernel): void {
+export function initializeDevices(k: Kernel): void {
   const context = supervisorContext(0);
   for (const source of HANDLERS.keys()) {
     store(k, source * 4, 1);
@@ -30,13 +32,26 @@ export function initializePlic(k: Kernel): void {
 }
 
 /** Claims and handles until nothing is pending for the hart. */
-export function handleExternalInterrupt(k: Kernel, hart: number): void {
+export function serveDevices(k: Kernel, hart: number): void {
   const claim = CONTEXT + supervisorContext(hart) * CONTEXT_STRIDE + CLAIM;
   for (let source = load(k, claim); source !== 0; source = load(k, claim)) {
     HANDLERS.get(source)?.(k);
     store(k, claim, source);
   }
 }
+
+/** Byte registers at the UART's base. */
+export const consoleUart: RegisterWindow = {
+  load(k, register) {
+    if (!k.machine.bus.load(VIRT.uart + register, 1, uartWord)) throw new KernelBug(`no UART register ${register}`);
+    return uartWord.lo & 0xff;
+  },
+  store(k, register, value) {
+    if (!k.machine.bus.store(VIRT.uart + register, 1, value, 0)) throw new KernelBug(`no UART register ${register}`);
+  },
+};
+
+const uartWord = { lo: 0, hi: 0 };
 
 const supervisorContext = (hart: number): number => 2 * hart + 1;
 
