@@ -27,6 +27,8 @@ export interface ExactHart {
   /** Effective address of the memory operand, without the segment's base: what x87 keeps as its last data pointer. */
   readonly operandLo: number;
   readonly operandHi: number;
+  /** A byte of the instruction, prefixes first. */
+  codeByte(offset: number): number;
   /** Bytes at the memory operand; false if that faults, with the fault noted and nothing else changed. */
   readMemory(decoded: Decoded, into: Uint8Array): boolean;
   /** Writes all of `from`, or nothing: false if that faults, with the fault noted. */
@@ -34,11 +36,13 @@ export interface ExactHart {
 }
 
 /**
- * How an exact definition ends. Anything but "done" leaves the instruction to be executed again; what an unmasked exception
+ * How an exact definition ends. Anything below the first two leaves the instruction to be executed again; what an unmasked exception
  * changes nevertheless (sticky flags) is changed.
  */
 export type ExactOutcome =
   | "done"
+  /** As "done", but nothing is written to memory: an unmasked x87 exception keeps a store from happening. */
+  | "suppressed"
   /** #UD. */
   | "undefined"
   /** #MF: an unmasked x87 exception is pending. */

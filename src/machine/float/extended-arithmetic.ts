@@ -1,0 +1,346 @@
+// Arithmetic on double-extended numbers: every kind of operand, rounding mode, precision and exception.
+//
+//     operands --> unsupported? NaN? infinity? zero? --yes--> the rule of the manual for it
+//                                  |no
+//                   unpack, compute exactly, roundExtended
+//
+// Intel SDM volume 2, chapter 3 (FADD, FMUL, FDIV, FSQRT, FPREM, FPREM1, FSCALE, FXTRACT, FRNDINT, FCOM: their tables).
+
+import {
+  BIAS,
+  Exception,
+  type Extended,
+  type ExtendedEnvironment,
+  infinity,
+  invalid,
+  isNegative,
+  isSignaling,
+  kindOf,
+  negate,
+  noteDenormal,
+  propagate,
+  propagateOne,
+  roundExtended,
+  unpack,
+  zero,
+} from "./extended.ts";
+import { bitLength, type Exact, Rounding, roundedShift } from "./format.ts";
+
+/** `a + b`. */
+export function add(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  const special = propagate(env, a, b);
+  if (special !== undefined) return special;
+  const [kindA, kindB] = [kindOf(a), kindOf(b)];
+  if (kindA === "infinity" && kindB === "infinity" && isNegative(a) !== isNegative(b)) return invalid(env);
+  noteDenormal(env, kindA);
+  noteDenormal(env, kindB);
+  if (kindA === "infinity") return a;
+  if (kindB === "infinity") return b;
+  if (kindA === "zero" && kindB === "zero") {
+    return zero(isNegative(a) === isNegative(b) ? isNegative(a) : env.rounding === Rounding.RDN);
+  }
+  if (kindA === "zero") return roundExtended(env, unpack(b));
+  if (kindB === "zero") return roundExtended(env, unpack(a));
+  return roundSum(env, unpack(a), unpack(b));
+}
+
+/** `a - b`. A NaN keeps its sign. */
+export function subtract(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  return add(env, a, kindOf(b) === "nan" ? b : negate(b));
+}
+
+/** `a * b`. */
+export function multiply(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  const special = propagate(env, a, b);
+  if (special !== undefined) return special;
+  const [kindA, kindB] = [kindOf(a), kindOf(b)];
+  const negative = isNegative(a) !== isNegative(b);
+  const isInfinite = kindA === "infinity" || kindB === "infinity";
+  const isZero = kindA === "zero" || kindB === "zero";
+  if (isInfinite && isZero) return invalid(env);
+  noteDenormal(env, kindA);
+  noteDenormal(env, kindB);
+  if (isInfinite) return infinity(negative);
+  if (isZero) return zero(negative);
+  const [left, right] = [unpack(a), unpack(b)];
+  const significand = left.significand * right.significand;
+  return roundExtended(env, { negative, significand, exponent: left.exponent + right.exponent });
+}
+
+/** `a / b`. */
+export function divide(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  const special = propagate(env, a, b);
+  if (special !== undefined) return special;
+  const [kindA, kindB] = [kindOf(a), kindOf(b)];
+  const negative = isNegative(a) !== isNegative(b);
+  if (kindA === kindB && (kindA === "infinity" || kindA === "zero")) return invalid(env);
+  if (kindB === "zero" && kindA !== "infinity") {
+    env.flags |= Exception.zeroDivide;
+    return infinity(negative);
+  }
+  noteDenormal(env, kindA);
+  noteDenormal(env, kindB);
+  if (kindA === "infinity") return infinity(negative);
+  if (kindA === "zero" || kindB === "infinity") return zero(negative);
+
+  const [dividend, divisor] = [normalized(unpack(a)), unpack(b)];
+  // A normalized dividend over any divisor leaves at least 67 bits.
+  const scaled = dividend.significand << 67n;
+  const quotient = scaled / divisor.significand;
+  const lost = quotient * divisor.significand === scaled ? 0n : 1n;
+  return roundExtended(env, {
+    negative,
+    significand: (quotient << 1n) | lost,
+    exponent: dividend.exponent - divisor.exponent - 68,
+  });
+}
+
+/** The square root of `a`. */
+export function squareRoot(env: ExtendedEnvironment, a: Extended): Extended {
+  const special = propagateOne(env, a);
+  if (special !== undefined) return special;
+  const kind = kindOf(a);
+  if (kind === "zero") return a;
+  if (isNegative(a)) return invalid(env);
+  noteDenormal(env, kind);
+  if (kind === "infinity") return a;
+
+  const { significand, exponent } = normalized(unpack(a));
+  // An even exponent halves exactly; the root of 134 bits has 67.
+  const extra = 70 + (exponent & 1);
+  const scaled = significand << BigInt(extra);
+  const root = integerSquareRoot(scaled);
+  const lost = root * root === scaled ? 0n : 1n;
+  return roundExtended(env, {
+    negative: false,
+    significand: (root << 1n) | lost,
+    exponent: (exponent - extra) / 2 - 1,
+  });
+}
+
+/** The nearest integer as the rounding mode has it. */
+export function roundToIntegral(env: ExtendedEnvironment, a: Extended): Extended {
+  const special = propagateOne(env, a);
+  if (special !== undefined) return special;
+  const kind = kindOf(a);
+  noteDenormal(env, kind);
+  if (kind === "zero" || kind === "infinity") return a;
+  const { negative, significand, exponent } = unpack(a);
+  if (exponent >= 0) return a;
+  const rounded = roundedShift(significand, -exponent, env.rounding, negative);
+  const back = rounded << BigInt(-exponent);
+  if (back !== significand) env.flags |= Exception.inexact;
+  env.isRoundedUp = back > significand;
+  return rounded === 0n ? zero(negative) : exactly(env, { negative, significand: rounded, exponent: 0 });
+}
+
+/** `a * 2^n`, n being `b` rounded towards zero; the result has full precision. */
+export function scale(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  const special = propagate(env, a, b);
+  if (special !== undefined) return special;
+  const [kindA, kindB] = [kindOf(a), kindOf(b)];
+  if (kindB === "infinity") {
+    const isInvalid = isNegative(b) ? kindA === "infinity" : kindA === "zero";
+    if (isInvalid) return invalid(env);
+  }
+  noteDenormal(env, kindA);
+  noteDenormal(env, kindB);
+  if (kindA === "infinity" || kindA === "zero") return a;
+  if (kindB === "infinity") return isNegative(b) ? zero(isNegative(a)) : infinity(isNegative(a));
+  const { negative, significand, exponent } = unpack(a);
+  return roundExtended(env, { negative, significand, exponent: exponent + truncatedExponent(b) }, 64);
+}
+
+/** An integer of at most 2^16 in magnitude: beyond that every number over- or underflows, even scaled by 2^24576. */
+function truncatedExponent(value: Extended): number {
+  if (kindOf(value) === "zero") return 0;
+  const { negative, significand, exponent } = unpack(value);
+  const size =
+    exponent + bitLength(significand) > 16
+      ? 1 << 16
+      : exponent >= 0
+        ? Number(significand) * 2 ** exponent
+        : Number(significand >> BigInt(-exponent));
+  return negative ? -size : size;
+}
+
+/** The exponent of `a` as a number, and `a` with the exponent 0. */
+export function extract(env: ExtendedEnvironment, a: Extended): { exponent: Extended; significand: Extended } {
+  const special = propagateOne(env, a);
+  if (special !== undefined) return { exponent: special, significand: special };
+  const kind = kindOf(a);
+  if (kind === "infinity") return { exponent: infinity(false), significand: a };
+  if (kind === "zero") {
+    env.flags |= Exception.zeroDivide;
+    return { exponent: infinity(true), significand: a };
+  }
+  noteDenormal(env, kind);
+  const { negative, significand, exponent } = normalized(unpack(a));
+  const head = (negative ? 0x8000 : 0) | BIAS;
+  return { exponent: fromInteger(BigInt(exponent + 63)), significand: { head, significand } };
+}
+
+/** What fprem and fprem1 give: the remainder, and the low bits of the quotient, or that there is more to reduce. */
+export interface Remainder {
+  readonly value: Extended;
+  readonly isPartial: boolean;
+  /** The three lowest bits of the quotient's magnitude. */
+  readonly quotient: number;
+}
+
+/** The remainder of `a / b`, whose quotient is rounded to nearest (fprem1) or towards zero (fprem). */
+export function remainder(
+  env: ExtendedEnvironment,
+  a: Extended,
+  b: Extended,
+  rounding: typeof Rounding.RNE | typeof Rounding.RTZ,
+): Remainder {
+  const complete = (value: Extended): Remainder => ({ value, isPartial: false, quotient: 0 });
+  const special = propagate(env, a, b);
+  if (special !== undefined) return complete(special);
+  const [kindA, kindB] = [kindOf(a), kindOf(b)];
+  if (kindA === "infinity" || kindB === "zero") return complete(invalid(env));
+  noteDenormal(env, kindA);
+  noteDenormal(env, kindB);
+  if (kindA === "zero") return complete(a);
+  if (kindB === "infinity") return complete(exactly(env, unpack(a)));
+
+  const [dividend, divisor] = [normalized(unpack(a)), normalized(unpack(b))];
+  const distance = dividend.exponent - divisor.exponent;
+  const { negative } = dividend;
+  if (distance >= 64) {
+    // A step takes 32 to 63 bits off the distance, and leaves a multiple of 32.
+    const bits = (distance & 31) | 32;
+    const rest = (dividend.significand << BigInt(bits)) % divisor.significand;
+    const value =
+      rest === 0n ? zero(negative) : exactly(env, { negative, significand: rest, exponent: dividend.exponent - bits });
+    return { value, isPartial: true, quotient: 0 };
+  }
+  const shift = Math.max(distance, 0);
+  const scaled = dividend.significand << BigInt(shift);
+  const unit = divisor.significand << BigInt(shift - distance);
+  const exponent = dividend.exponent - shift;
+  let quotient = scaled / unit;
+  let rest = scaled - quotient * unit;
+  if (rounding === Rounding.RNE && (rest * 2n > unit || (rest * 2n === unit && (quotient & 1n) === 1n))) {
+    quotient += 1n;
+    rest -= unit;
+  }
+  const isFlipped = rest < 0n;
+  const value =
+    rest === 0n
+      ? zero(negative)
+      : exactly(env, { negative: negative !== isFlipped, significand: isFlipped ? -rest : rest, exponent });
+  return { value, isPartial: false, quotient: Number(quotient & 7n) };
+}
+
+export type Order = "less" | "equal" | "greater" | "unordered";
+
+/** Compares; `quiet` takes quiet NaNs without an exception. */
+export function compare(env: ExtendedEnvironment, a: Extended, b: Extended, nans: "quiet" | "signaling"): Order {
+  const [kindA, kindB] = [kindOf(a), kindOf(b)];
+  if (kindA === "unsupported" || kindB === "unsupported") {
+    env.flags |= Exception.invalid;
+    return "unordered";
+  }
+  if (kindA === "nan" || kindB === "nan") {
+    const isInvalid =
+      nans === "signaling" || (kindA === "nan" && isSignaling(a)) || (kindB === "nan" && isSignaling(b));
+    if (isInvalid) env.flags |= Exception.invalid;
+    return "unordered";
+  }
+  noteDenormal(env, kindA);
+  noteDenormal(env, kindB);
+  if (kindA === "zero" && kindB === "zero") return "equal";
+  if (isNegative(a) !== isNegative(b)) return isNegative(a) ? "less" : "greater";
+  const order = compareMagnitudes(a, b);
+  if (order === 0) return "equal";
+  return order < 0 !== isNegative(a) ? "less" : "greater";
+}
+
+function compareMagnitudes(a: Extended, b: Extended): number {
+  // A pseudo-denormal has the exponent of the smallest normal numbers.
+  const [exponentA, exponentB] = [Math.max(a.head & 0x7fff, 1), Math.max(b.head & 0x7fff, 1)];
+  if (exponentA !== exponentB) return exponentA - exponentB;
+  return a.significand === b.significand ? 0 : a.significand < b.significand ? -1 : 1;
+}
+
+/** An integer of at most 64 bits, exactly. */
+export function fromInteger(value: bigint): Extended {
+  if (value === 0n) return zero(false);
+  const negative = value < 0n;
+  const size = negative ? -value : value;
+  const length = bitLength(size);
+  return { head: (negative ? 0x8000 : 0) | (BIAS + length - 1), significand: size << BigInt(64 - length) };
+}
+
+/**
+ * The nearest integer in the rounding mode; undefined, and invalid, where it is no number or not within [-limit, limit) or, for
+ * `symmetric` ranges, (-limit, limit).
+ */
+export function toInteger(
+  env: ExtendedEnvironment,
+  a: Extended,
+  limit: bigint,
+  range: "two's complement" | "symmetric",
+): bigint | undefined {
+  const kind = kindOf(a);
+  if (kind === "zero") return 0n;
+  if (kind !== "normal" && kind !== "denormal") {
+    env.flags |= Exception.invalid;
+    return undefined;
+  }
+  const { negative, significand, exponent } = unpack(a);
+  const isBeyond = exponent > 0;
+  const size = isBeyond ? limit + 1n : roundedShift(significand, -exponent, env.rounding, negative);
+  if (size > limit || (size === limit && !(negative && range === "two's complement"))) {
+    env.flags |= Exception.invalid;
+    return undefined;
+  }
+  const back = size << BigInt(-exponent);
+  if (back !== significand) env.flags |= Exception.inexact;
+  env.isRoundedUp = back > significand;
+  return negative ? -size : size;
+}
+
+/** A result that has no more bits than a register: only underflow can be an exception. */
+function exactly(env: ExtendedEnvironment, value: Exact): Extended {
+  return roundExtended(env, value, 64);
+}
+
+/** The same value with a significand of 64 bits. */
+function normalized(value: Exact): Exact {
+  const shift = 64 - bitLength(value.significand);
+  return { ...value, significand: value.significand << BigInt(shift), exponent: value.exponent - shift };
+}
+
+function roundSum(env: ExtendedEnvironment, a: Exact, b: Exact): Extended {
+  const left = absorb(a, b);
+  const right = absorb(b, a);
+  const exponent = Math.min(left.exponent, right.exponent);
+  const sum = signedSignificandAt(left, exponent) + signedSignificandAt(right, exponent);
+  if (sum === 0n) return zero(env.rounding === Rounding.RDN);
+  return roundExtended(env, { negative: sum < 0n, significand: sum < 0n ? -sum : sum, exponent });
+}
+
+function signedSignificandAt({ negative, significand, exponent }: Exact, target: number): bigint {
+  const scaled = significand << BigInt(exponent - target);
+  return negative ? -scaled : scaled;
+}
+
+/** `value`, or a single bit in its stead when it lies so far below `other` that only its sign matters to the rounded sum. */
+function absorb(value: Exact, other: Exact): Exact {
+  const distance = 136;
+  if (value.exponent + 64 > other.exponent - distance) return value;
+  return { negative: value.negative, significand: 1n, exponent: other.exponent - distance };
+}
+
+/** The integer part of the square root: a double's root is near enough that Newton's iteration ends at once. */
+export function integerSquareRoot(value: bigint): bigint {
+  let root = 1n << BigInt((bitLength(value) + 1) >> 1);
+  for (;;) {
+    const next = (root + value / root) >> 1n;
+    if (next >= root) return root;
+    root = next;
+  }
+}

@@ -1,0 +1,243 @@
+// The double-extended format of x87, its exceptions, and the one place that rounds to it.
+//
+//      79 78          64 63 62                                0
+//     +--+--------------+--+-----------------------------------+
+//     |s | exponent     |J | fraction                          |   the integer bit J is stored
+//     +--+--------------+--+-----------------------------------+
+//      `head`: 16 bits    `significand`: 64 bits
+//
+//     exponent   J  fraction      kind                          exponent      J  fraction      kind
+//     0          0  0             zero                          1 … 0x7ffe    1  any           normal
+//     0          0  not 0         denormal                      1 … 0x7ffe    0  any           unsupported (unnormal)
+//     0          1  any           denormal (pseudo-denormal)    0x7fff        1  0             infinity
+//     0x7fff     0  any           unsupported                   0x7fff        1  not 0         NaN
+//
+// Intel SDM volume 1, 4.8 (formats, NaNs), 8.2.2 (unsupported encodings) and 8.5 (exceptions). Differences from IEEE 754 as RISC-V
+// has it: an operand that is denormal is an exception of its own; of two NaNs one is the result; the precision can be less than
+// the format's while the range stays; what an unmasked overflow or underflow gives is scaled by 2^24576 into range.
+
+import { bitLength, type Exact, Rounding, roundedShift } from "./format.ts";
+
+/** The exceptions, as the low bits of the x87 status and control words have them. */
+export const Exception = {
+  invalid: 1,
+  denormal: 2,
+  zeroDivide: 4,
+  overflow: 8,
+  underflow: 16,
+  inexact: 32,
+} as const;
+
+/** Exceptions that are known before anything is computed: unmasked, they leave the operands as they are. */
+export const BEFORE_COMPUTATION = Exception.invalid | Exception.denormal | Exception.zeroDivide;
+
+/** What an operation reads and accrues. */
+export interface ExtendedEnvironment {
+  rounding: Rounding;
+  /** Bits that results of add, subtract, multiply, divide and square root are rounded to: 24, 53 or 64. */
+  precision: number;
+  /** The exceptions that are not masked. */
+  unmasked: number;
+  flags: number;
+  /** Whether rounding made the result greater in magnitude: C1 of the status word. */
+  isRoundedUp: boolean;
+}
+
+/** A number as a register holds it. */
+export interface Extended {
+  /** Sign (bit 15) and biased exponent. */
+  readonly head: number;
+  readonly significand: bigint;
+}
+
+export type Kind = "zero" | "denormal" | "normal" | "infinity" | "nan" | "unsupported";
+
+/** What results are rounded to: the precision, and the exponents of the smallest and greatest normal numbers. */
+export interface Shape {
+  readonly precision: number;
+  readonly minExponent: number;
+  readonly maxExponent: number;
+}
+
+export const BIAS = 16383;
+export const SIGN = 0x8000;
+/** The greatest biased exponent: infinity and NaN. */
+export const SPECIAL = 0x7fff;
+export const INTEGER_BIT = 1n << 63n;
+const QUIET_BIT = 1n << 62n;
+const MIN_EXPONENT = -16382;
+const MAX_EXPONENT = 16383;
+/** What unmasked overflow and underflow move the exponent by. SDM volume 1, 8.5.4 and 8.5.5. */
+const EXPONENT_WRAP = 24576;
+
+/** "Real indefinite": the result of an invalid operation. */
+export const INDEFINITE: Extended = { head: SIGN | SPECIAL, significand: INTEGER_BIT | QUIET_BIT };
+export const ONE: Extended = { head: BIAS, significand: INTEGER_BIT };
+
+export function kindOf({ head, significand }: Extended): Kind {
+  const exponent = head & SPECIAL;
+  if (exponent === 0) return significand === 0n ? "zero" : "denormal";
+  if (significand < INTEGER_BIT) return "unsupported";
+  if (exponent !== SPECIAL) return "normal";
+  return significand === INTEGER_BIT ? "infinity" : "nan";
+}
+
+export function isNegative(value: Extended): boolean {
+  return (value.head & SIGN) !== 0;
+}
+
+/** `value` has kind "nan". */
+export function isSignaling(value: Extended): boolean {
+  return (value.significand & QUIET_BIT) === 0n;
+}
+
+export function zero(negative: boolean): Extended {
+  return { head: negative ? SIGN : 0, significand: 0n };
+}
+
+export function infinity(negative: boolean): Extended {
+  return { head: negative ? SIGN | SPECIAL : SPECIAL, significand: INTEGER_BIT };
+}
+
+export function negate({ head, significand }: Extended): Extended {
+  return { head: head ^ SIGN, significand };
+}
+
+/** Takes a denormal or normal number apart. */
+export function unpack({ head, significand }: Extended): Exact {
+  const exponent = head & SPECIAL;
+  return { negative: (head & SIGN) !== 0, significand, exponent: (exponent === 0 ? 1 : exponent) - BIAS - 63 };
+}
+
+export function invalid(env: ExtendedEnvironment): Extended {
+  env.flags |= Exception.invalid;
+  return INDEFINITE;
+}
+
+/** Accrues the exception if the operand is denormal. */
+export function noteDenormal(env: ExtendedEnvironment, kind: Kind): void {
+  if (kind === "denormal") env.flags |= Exception.denormal;
+}
+
+/**
+ * The result where an operand is a NaN or unsupported; undefined where none is. SDM volume 1, table 4-7: a quiet NaN goes before a
+ * signaling one, else the greater significand, else the positive one.
+ */
+export function propagate(env: ExtendedEnvironment, a: Extended, b: Extended): Extended | undefined {
+  const [kindA, kindB] = [kindOf(a), kindOf(b)];
+  if (kindA === "unsupported" || kindB === "unsupported") return invalid(env);
+  if (kindA !== "nan") return kindB === "nan" ? quiet(env, b) : undefined;
+  if (kindB !== "nan") return quiet(env, a);
+  const [quietA, quietB] = [quiet(env, a), quiet(env, b)];
+  if (isSignaling(a) !== isSignaling(b)) return isSignaling(a) ? quietB : quietA;
+  if (quietA.significand !== quietB.significand) return quietA.significand > quietB.significand ? quietA : quietB;
+  return isNegative(a) ? quietB : quietA;
+}
+
+/** As `propagate`, for one operand. */
+export function propagateOne(env: ExtendedEnvironment, a: Extended): Extended | undefined {
+  const kind = kindOf(a);
+  if (kind === "unsupported") return invalid(env);
+  return kind === "nan" ? quiet(env, a) : undefined;
+}
+
+function quiet(env: ExtendedEnvironment, value: Extended): Extended {
+  if (!isSignaling(value)) return value;
+  env.flags |= Exception.invalid;
+  return { head: value.head, significand: value.significand | QUIET_BIT };
+}
+
+/** A rounded magnitude: `significand * 2^exponent`; the significand has `precision` bits, fewer if it is denormal or 0. */
+interface Rounded {
+  readonly significand: bigint;
+  readonly exponent: number;
+  readonly isInfinite: boolean;
+}
+
+/**
+ * Rounds to the environment's precision, or to the given one.
+ *
+ * A caller that only has a truncated value passes its lowest bit as "something was lost": exact enough when the significand has at
+ * least 66 bits.
+ */
+export function roundExtended(env: ExtendedEnvironment, value: Exact, precision = env.precision): Extended {
+  const shape = { precision, minExponent: MIN_EXPONENT, maxExponent: MAX_EXPONENT };
+  const { significand, exponent, isInfinite } = roundToShape(env, value, shape, EXPONENT_WRAP);
+  if (isInfinite) return infinity(value.negative);
+  if (significand === 0n) return zero(value.negative);
+  const aligned = significand << BigInt(64 - precision);
+  const biased = exponent + precision - 1 + BIAS;
+  return { head: (value.negative ? SIGN : 0) | (aligned < INTEGER_BIT ? 0 : biased), significand: aligned };
+}
+
+/**
+ * Rounds and accrues. Tininess is detected after rounding (SDM volume 1, 4.9.1.5): it is an exception where it is not masked, or
+ * where the denormal result is inexact.
+ */
+export function roundToShape(env: ExtendedEnvironment, value: Exact, shape: Shape, wrap: number): Rounded {
+  const { precision, minExponent, maxExponent } = shape;
+  const length = bitLength(value.significand);
+  const unbounded = roundAt(env, value, value.exponent + length - precision);
+  let { significand, exponent } = unbounded;
+  if (significand >> BigInt(precision) !== 0n) {
+    significand >>= 1n;
+    exponent++;
+  }
+  const leading = exponent + precision - 1;
+  if (leading > maxExponent) {
+    env.flags |= Exception.overflow;
+    if ((env.unmasked & Exception.overflow) !== 0 && leading - wrap <= maxExponent) {
+      accrue(env, unbounded);
+      return { significand, exponent: exponent - wrap, isInfinite: false };
+    }
+    return overflow(env, value.negative, shape);
+  }
+  if (leading < minExponent) {
+    if ((env.unmasked & Exception.underflow) !== 0) {
+      env.flags |= Exception.underflow;
+      if (leading + wrap >= minExponent) {
+        accrue(env, unbounded);
+        return { significand, exponent: exponent + wrap, isInfinite: false };
+      }
+    }
+    const denormal = roundAt(env, value, minExponent - precision + 1);
+    if (denormal.isInexact) env.flags |= Exception.underflow;
+    accrue(env, denormal);
+    return { significand: denormal.significand, exponent: denormal.exponent, isInfinite: false };
+  }
+  accrue(env, unbounded);
+  return { significand, exponent, isInfinite: false };
+}
+
+interface AtPlace {
+  readonly significand: bigint;
+  readonly exponent: number;
+  readonly isInexact: boolean;
+  readonly isRoundedUp: boolean;
+}
+
+/** Rounds to a multiple of 2^place. */
+function roundAt({ rounding }: ExtendedEnvironment, value: Exact, place: number): AtPlace {
+  const shift = place - value.exponent;
+  if (shift <= 0) {
+    const significand = value.significand << BigInt(-shift);
+    return { significand, exponent: place, isInexact: false, isRoundedUp: false };
+  }
+  const significand = roundedShift(value.significand, shift, rounding, value.negative);
+  const back = significand << BigInt(shift);
+  return { significand, exponent: place, isInexact: back !== value.significand, isRoundedUp: back > value.significand };
+}
+
+function accrue(env: ExtendedEnvironment, { isInexact, isRoundedUp }: AtPlace): void {
+  if (isInexact) env.flags |= Exception.inexact;
+  env.isRoundedUp = isRoundedUp;
+}
+
+/** The masked response: infinity, or the greatest finite number where the mode points the other way. */
+function overflow(env: ExtendedEnvironment, negative: boolean, { precision, maxExponent }: Shape): Rounded {
+  env.flags |= Exception.inexact;
+  const { rounding } = env;
+  const isInfinite = rounding === Rounding.RNE || rounding === (negative ? Rounding.RDN : Rounding.RUP);
+  env.isRoundedUp = isInfinite;
+  return { significand: (1n << BigInt(precision)) - 1n, exponent: maxExponent - precision + 1, isInfinite };
+}
