@@ -73,6 +73,7 @@ for (const [name, table] of Object.entries({ i32Operators, i64Operators, f32Oper
 test("loads and stores of every width meet", () => {
   for (const store of Object.keys(memoryStores) as MemoryStore[]) {
     const type = memoryStores[store][1];
+    if (type === "v128") continue; // cannot leave a function: vector.test.ts
     const load: MemoryLoad = type;
     const run = build([type], [type], (f) => {
       f.store(store, f.i32.const(8), f.getLocal(0, type) as never, 16);
@@ -81,7 +82,7 @@ test("loads and stores of every width meet", () => {
     const value = type === "i64" ? 5n : 5;
     assert.equal(run(value), value);
   }
-  assert.equal(Object.keys(memoryLoads).length, 14);
+  assert.equal(Object.keys(memoryLoads).length, 15);
 });
 
 test("blocks, loops, tables and locals make control flow", () => {
