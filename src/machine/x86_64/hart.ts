@@ -32,7 +32,8 @@ export type SystemRegister =
   | "gdtrBase"
   | "gdtrLimit"
   | "idtrBase"
-  | "idtrLimit";
+  | "idtrLimit"
+  | "tscDeadline";
 
 export interface X86Hart extends Hart {
   readonly arch: "x86_64";
