@@ -58,7 +58,7 @@ const MACHINE_FORMATS: Formats<Omit<MachineProbes, "tlbFill">> = {
   trap: (hart, trap) =>
     `hart=${hart.id} cause=${trap.cause} interrupt=${trap.interrupt ? 1 : 0} tval=${hex(trap.tval)} pc=${hex(trap.pc)} ${trap.from}->${trap.to} retired=${hart.instructionsRetired}`,
   trapReturn: (hart, from) => `hart=${hart.id} from=${from} pc=${hex(hart.pc)} retired=${hart.instructionsRetired}`,
-  satp: (hart, hi, lo) => `hart=${hart.id} ${exactWords(hi, lo)}`,
+  addressSpace: (hart, hi, lo) => `hart=${hart.id} ${exactWords(hi, lo)}`,
   tlbFlush: (hart, address, asid) => `hart=${hart.id} ${hex(address)} asid=${asid ?? "all"}`,
 };
 

@@ -11,12 +11,19 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { listFreeBlocks, listFreeFrames } from "../kernel/mem/frames.ts";
 import { visitEntries } from "../kernel/mem/page-table.ts";
 import type { AddressSpace } from "../kernel/mem/types.ts";
+import type { Hart } from "../machine/hart.ts";
+import { isRiscvHart } from "../machine/riscv64/hart.ts";
 import { describeException } from "../isa/riscv64/causes.ts";
 
 /** Where an address is, with its symbol where the kernel image has one. */
 function place(address: number): string {
   const symbol = symbolize(address);
   return symbol === undefined ? hexNumber64(address) : `${hexNumber64(address)} (${symbol})`;
+}
+
+/** An integer register. */
+function register(hart: Hart, number: number): number {
+  return isRiscvHart(hart) ? hart.x(number) : 0;
 }
 
 /** Attaches to a kernel that has not run yet. `done` is called when the first system call arrives: everything after is routine. */
@@ -26,16 +33,16 @@ export function logStartup(k: Kernel, write: (line: string) => void, done: () =>
   const say = (hart: number, text: string): void => {
     if (!isDone) write(`${String(k.machine.timeNs).padStart(8)}  hart ${hart}  ${text}`);
   };
-  for (const hart of k.machine.harts) say(hart.id, `reset: M-mode at ${place(hart.pc)}, a0 = ${hart.x(10)}`);
+  for (const hart of k.machine.harts) say(hart.id, `reset: M-mode at ${place(hart.pc)}, a0 = ${register(hart, 10)}`);
   const { probes, machine } = k;
   machine.probes.trapReturn = (hart, from): void => {
     if (from === 3) say(hart.id, `mret: S-mode at ${place(hart.pc)}; traps delegated, paging off`);
     else if (hart.privilege === 0 && !hasUser) {
       hasUser = true;
-      say(hart.id, `userret, sret: user mode at ${place(hart.pc)}, sp ${hexNumber64(hart.x(2))}`);
+      say(hart.id, `userret, sret: user mode at ${place(hart.pc)}, sp ${hexNumber64(register(hart, 2))}`);
     }
   };
-  machine.probes.satp = (hart, hi, lo): void => say(hart.id, `satp = ${hex64(hi, lo)}: ${describeSatp(k, hi)}`);
+  machine.probes.addressSpace = (hart, hi, lo): void => say(hart.id, `satp = ${hex64(hi, lo)}: ${describeSatp(k, hi)}`);
   machine.probes.trap = (hart, trap): void => {
     const what = trap.interrupt ? `interrupt ${trap.cause}` : describeException(trap.cause);
     const where = trap.from === 0 ? "to uservec" : `to ${place(hart.pc)}`;

@@ -11,7 +11,7 @@
 //     userret      satp 0x8000000000080006 -> 0x8000100000080266, 31 registers from the trapframe, 34 instructions
 //     sret         pc 0x…1001c  mode S -> U  73 instructions in the kernel
 //
-// The machine says where it happens (its probes trap, satp, trapReturn), the kernel what it does (its probes trapStep,
+// The machine says where it happens (its probes trap, addressSpace, trapReturn), the kernel what it does (its probes trapStep,
 // syscallEnter, syscallExit, pageFault). Lines keep within 120 columns, but for long arguments.
 
 import type { Kernel } from "../kernel/kernel.ts";
@@ -95,7 +95,7 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     );
   };
 
-  k.machine.probes.satp = (hart, hi, lo): void => {
+  k.machine.probes.addressSpace = (hart, hi, lo): void => {
     const passage = passages[hart.id];
     if (passage === undefined) return;
     const value = `0x${(hi >>> 0).toString(16).padStart(8, "0")}${(lo >>> 0).toString(16).padStart(8, "0")}`;

@@ -44,16 +44,32 @@ export interface DeviceServices {
   /** Asks for `onEvent(tag)` of the device at `atNs` (at once, when that has passed); one pending event per tag, the later call wins. */
   schedule(atNs: number, device: string, tag: number): void;
   cancel(device: string, tag: number): void;
-  /** Drives bit `bit` of a hart's `mip` (3 MSIP, 7 MTIP, 1 SSIP, 9 SEIP, 11 MEIP). */
-  setInterrupt(hart: number, bit: number, level: boolean): void;
+  /**
+   * Drives an interrupt line of a hart. RISC-V: bit of `mip` (3 MSIP, 7 MTIP, 1 SSIP, 9 SEIP, 11 MEIP); x86-64: REQUEST of
+   * x86_64/local-apic-port.ts.
+   */
+  setInterrupt(hart: number, line: number, level: boolean): void;
+  /** The hart whose access reaches the device now. */
+  runningHart(): number;
   /** Stops the machine after the current instruction. */
   halt(reason: HaltReason, status: number): void;
 }
 
 export type HaltReason = "power-off" | "failure" | "reset";
 
+/** The port space of x86, beside the physical address space: what `in` and `out` reach. A port without a device reads all ones. */
+export interface PortSpace {
+  readonly devices: readonly Device[];
+  /** Throws when the window overlaps another device, or the name is taken. */
+  attach(device: Device): void;
+  /** A device that knows no access of that size gets one for each byte. */
+  load(port: number, size: 1 | 2 | 4): number;
+  store(port: number, size: 1 | 2 | 4, value: number): void;
+}
+
 export interface Bus {
   readonly memory: PhysicalMemory;
+  readonly ports: PortSpace;
   readonly devices: readonly Device[];
   /** Throws when the window overlaps RAM or another device, or the name is taken. */
   attach(device: Device): void;

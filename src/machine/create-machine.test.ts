@@ -5,11 +5,13 @@ import { assemble } from "../isa/riscv64/assembler.ts";
 import type { Device } from "./bus.ts";
 import { createMachine } from "./create-machine.ts";
 import type { Machine } from "./machine.ts";
+import { riscv64Processor } from "./riscv64/engine.ts";
+import type { RiscvHart } from "./riscv64/hart.ts";
 
 const RAM = 0x8000_0000;
 
-function machineWith(source: string, harts = 1): Machine {
-  const machine = createMachine({ ramBase: RAM, ramSize: 1 << 20, harts });
+function machineWith(source: string, harts = 1): Machine<RiscvHart> {
+  const machine = createMachine({ processor: riscv64Processor, ramBase: RAM, ramSize: 1 << 20, harts });
   machine.memory.write(RAM, assemble(source, { base: RAM }).bytes);
   return machine;
 }
@@ -177,7 +179,7 @@ test("absurd machines are refused", () => {
   const make =
     (ramSize: number, harts: number): (() => Machine) =>
     () =>
-      createMachine({ ramBase: RAM, ramSize, harts });
+      createMachine({ processor: riscv64Processor, ramBase: RAM, ramSize, harts });
   for (const harts of [0, -1, 9, 1.5, Number.NaN]) assert.throws(make(1 << 20, harts), RangeError, `${harts} harts`);
   for (const size of [0, -4096, 4095, 2 ** 40, Number.NaN]) assert.throws(make(size, 1), RangeError, `${size} bytes`);
 });

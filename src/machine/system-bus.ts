@@ -1,6 +1,8 @@
-/** The bus: finds the device of a physical address. RAM is tried first, then devices in order of address. */
+/** The bus: finds the device of a physical address. RAM is tried first, then devices. */
 import type { AccessSize, Bus, BusWord, Device } from "./bus.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
+import { createPortSpace } from "./port-space.ts";
+import { addDevice, overlaps } from "./windows.ts";
 
 export function createBus(memory: PhysicalMemory): Bus {
   const devices: Device[] = [];
@@ -11,16 +13,11 @@ export function createBus(memory: PhysicalMemory): Bus {
 
   return {
     memory,
+    ports: createPortSpace(),
     devices,
     attach(device: Device): void {
-      const overlaps = (base: number, size: number): boolean =>
-        device.base < base + size && base < device.base + device.size;
-      if (overlaps(memory.base, memory.size)) throw new RangeError(`${device.name} overlaps RAM`);
-      for (const other of devices) {
-        if (other.name === device.name) throw new RangeError(`two devices are called ${device.name}`);
-        if (overlaps(other.base, other.size)) throw new RangeError(`${device.name} overlaps ${other.name}`);
-      }
-      devices.push(device);
+      if (overlaps(device, memory)) throw new RangeError(`${device.name} overlaps RAM`);
+      addDevice(devices, device);
     },
     load(address: number, size: AccessSize, out: BusWord): boolean {
       if (memory.contains(address, size)) {

@@ -30,8 +30,8 @@ import { setWindow } from "../kernel/tty/ioctl.ts";
 import { createTtyFile } from "../kernel/tty/open.ts";
 import { createTty, UART_CHANNEL } from "../kernel/tty/tty.ts";
 import { feedTtysFrom } from "../kernel/tty/wire.ts";
+import type { Hart } from "../machine/hart.ts";
 import type { Machine, RunLimit, StopReason } from "../machine/machine.ts";
-import type { Hart } from "../machine/riscv64/hart.ts";
 import { createPlatform, MINIMUM_MEMORY, type Architecture, type Platform } from "./platform.ts";
 import { createKernelState } from "./state.ts";
 

@@ -14,8 +14,9 @@ import { describeHart, enterKernel } from "../kernel/arch/riscv64/trap.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { populateVirtBoard } from "../machine/boards/virt.ts";
 import { createMachine } from "../machine/create-machine.ts";
+import type { Hart } from "../machine/hart.ts";
 import type { Machine } from "../machine/machine.ts";
-import type { Hart } from "../machine/riscv64/hart.ts";
+import { riscv64Processor } from "../machine/riscv64/engine.ts";
 
 export type Architecture = "riscv64";
 
@@ -45,6 +46,7 @@ export const MINIMUM_MEMORY = 4 * 1024 * 1024;
 /** Makes the board. Throws a RangeError for memory or hart counts that it cannot have. */
 export function createPlatform(_arch: Architecture, options: PlatformOptions): Platform {
   const machine = createMachine({
+    processor: riscv64Processor,
     ramBase: RAM_BASE,
     ramSize: options.memoryBytes,
     harts: options.harts,

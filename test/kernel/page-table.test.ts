@@ -7,6 +7,7 @@ import { physAddr, virtAddr, type FrameNumber } from "../../src/lib/address.ts";
 import { CSR } from "../../src/isa/riscv64/csrs.ts";
 import type { PteFlags } from "../../src/kernel/arch/arch.ts";
 import { satpOf } from "../../src/kernel/arch/riscv64/boot.ts";
+import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import { sv39, sv48 } from "../../src/kernel/arch/riscv64/paging.ts";
 import { KernelBug, type Kernel } from "../../src/kernel/kernel.ts";
 import { createAddressSpace, releaseAddressSpace } from "../../src/kernel/mem/address-space.ts";
@@ -42,8 +43,7 @@ function walk(
   address: number,
   access: "load" | "store" | "execute",
 ): number | undefined {
-  const [hart] = k.machine.harts;
-  assert.ok(hart);
+  const hart = hartOf(k, 0);
   const satp = satpOf(space, 7);
   hart.sfence(undefined, undefined);
   hart.writeCsr(CSR.satp, satp.lo, satp.hi);

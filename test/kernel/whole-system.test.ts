@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CSR } from "../../src/isa/riscv64/csrs.ts";
+import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import { freeFrameCount } from "../../src/kernel/mem/frames.ts";
 import { checkInvariants } from "../../src/kernel/mem/checker.ts";
 import { assembleProgram, bootGuest, CALL } from "../support/guest.ts";
@@ -114,7 +115,7 @@ test("a system call goes through uservec, usertrap, usertrapret and userret, wit
         if (row?.name === "write")
           assert.equal(k.memory.read32(thread.trapframe + 168), 64, "a7 at its offset in the trapframe");
       };
-      k.machine.probes.satp = (_hart, hi) => satps.push((hi >>> 12) & 0xffff);
+      k.machine.probes.addressSpace = (_hart, hi) => satps.push((hi >>> 12) & 0xffff);
     },
   });
   assert.deepEqual(guest.finish(), { kind: "stopped", status: 3, reason: "power-off", report: undefined });
@@ -247,6 +248,6 @@ test("every hart comes up, and the kernel's own translations are where the manua
   for (const hart of guest.system.machine.harts.slice(1)) {
     if (!hart.waiting) continue;
     assert.equal(hart.privilege, 1);
-    assert.equal(hart.readCsr(CSR.satp).hi >>> 28, 8);
+    assert.equal(hartOf(guest.system.kernel, hart.id).readCsr(CSR.satp).hi >>> 28, 8);
   }
 });

@@ -11,6 +11,7 @@ import { test } from "node:test";
 import { readI64, readU32 } from "../../src/lib/bytes.ts";
 import { createMachine } from "../../src/machine/create-machine.ts";
 import type { MachineOptions } from "../../src/machine/machine.ts";
+import { riscv64Processor } from "../../src/machine/riscv64/engine.ts";
 import { loadElf } from "../support/elf.ts";
 
 const folder = process.env["VITRINE_RISCV_TESTS"];
@@ -42,7 +43,7 @@ if (folder === undefined) {
 
 function runProgram(path: string, options: Pick<MachineOptions, "tier" | "hotness">): void {
   const file = readFileSync(path);
-  const machine = createMachine({ ramBase: BASE, ramSize: SIZE, harts: 1, ...options });
+  const machine = createMachine({ processor: riscv64Processor, ramBase: BASE, ramSize: SIZE, harts: 1, ...options });
   loadElf(machine.memory, file);
   const tohost = findSymbol(file, "tohost");
   assert.ok(tohost !== undefined, "no symbol tohost");

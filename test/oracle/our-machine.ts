@@ -3,6 +3,7 @@
 import { CSR } from "../../src/isa/riscv64/csrs.ts";
 import { createMachine } from "../../src/machine/create-machine.ts";
 import type { MachineOptions } from "../../src/machine/machine.ts";
+import { riscv64Processor } from "../../src/machine/riscv64/engine.ts";
 import type { Runner } from "./differential.ts";
 import { DATA_BASE, TEXT_BASE } from "./program.ts";
 
@@ -20,7 +21,13 @@ const PMP_ALL = 0x1f;
 export const runOnTier =
   (tier: Tier): Runner =>
   (image, instructionLimit) => {
-    const machine = createMachine({ ramBase: TEXT_BASE, ramSize: RAM_SIZE, harts: 1, tier });
+    const machine = createMachine({
+      processor: riscv64Processor,
+      ramBase: TEXT_BASE,
+      ramSize: RAM_SIZE,
+      harts: 1,
+      tier,
+    });
     machine.memory.write(TEXT_BASE, image.text);
     machine.memory.write(DATA_BASE, image.data);
     const hart = machine.harts[0];

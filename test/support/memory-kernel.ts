@@ -4,6 +4,7 @@ import { CSR } from "../../src/isa/riscv64/csrs.ts";
 import { createPlatform } from "../../src/system/platform.ts";
 import { createKernelState } from "../../src/system/state.ts";
 import { start } from "../../src/kernel/arch/riscv64/boot.ts";
+import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import type { Arch } from "../../src/kernel/arch/arch.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 
@@ -32,7 +33,8 @@ export function createMemoryKernel(options: MemoryKernelOptions = {}): Kernel {
     host: { channels: new Map(), directories: new Map() },
     probes: {},
   };
-  for (const hart of machine.harts) {
+  for (const { id } of machine.harts) {
+    const hart = hartOf(kernel, id);
     // All of memory is open to user mode, as the boot code leaves it.
     hart.writeCsr(CSR.pmpaddr0, -1, 0x3fffff);
     hart.writeCsr(CSR.pmpcfg0, 0x1f, 0);

@@ -9,7 +9,7 @@
 
 import type { ArchitectureName, LinuxAbi } from "../../abi/linux/abi.ts";
 import type { FrameNumber, VirtAddr } from "../../lib/address.ts";
-import type { TlbEntry } from "../../machine/riscv64/hart.ts";
+import type { TlbEntry } from "../../machine/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
 import type { SignalAction, SignalInfo, SignalSet, Thread } from "../process/types.ts";

@@ -9,7 +9,7 @@
 
 import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
 import { hexNumber64 } from "../../lib/word64.ts";
-import type { TlbEntry } from "../../machine/riscv64/hart.ts";
+import type { TlbEntry } from "../../machine/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listFreeFrames } from "./frames.ts";
 import { findEntry, foundLevel, query, visitEntries, visitRange } from "./page-table.ts";

@@ -24,6 +24,8 @@ import { createVirtioBlock, type BlockBackend } from "../devices/virtio/block.ts
 import { createVirtioMmio } from "../devices/virtio/mmio.ts";
 import { createMachine } from "../create-machine.ts";
 import type { Machine, MachineOptions } from "../machine.ts";
+import { riscv64Processor } from "../riscv64/engine.ts";
+import type { RiscvHart } from "../riscv64/hart.ts";
 import { writeFdt } from "./fdt.ts";
 import { VIRT } from "./virt-map.ts";
 import { describeVirtBoard } from "./virt-tree.ts";
@@ -54,7 +56,7 @@ export interface VirtBoardOptions {
 }
 
 export interface VirtBoard {
-  readonly machine: Machine;
+  readonly machine: Machine<RiscvHart>;
   readonly uart: Uart;
   readonly plic: Plic;
   /** Physical address and bytes of the device tree. */
@@ -70,7 +72,10 @@ export function createVirtBoard(options: VirtBoardOptions): VirtBoard {
     throw new RangeError(`${harts} harts: 1 to ${VIRT.maxHarts} are possible`);
   }
   const { ramSize, tier = "run" } = options;
-  return populateVirtBoard(createMachine({ ramBase: VIRT.ram, ramSize, harts, tier }), options);
+  return populateVirtBoard(
+    createMachine({ processor: riscv64Processor, ramBase: VIRT.ram, ramSize, harts, tier }),
+    options,
+  );
 }
 
 /**
@@ -78,7 +83,7 @@ export function createVirtBoard(options: VirtBoardOptions): VirtBoard {
  * each hart. Throws a RangeError when RAM cannot hold what is asked for.
  */
 export function populateVirtBoard(
-  machine: Machine,
+  machine: Machine<RiscvHart>,
   options: Omit<VirtBoardOptions, "ramSize" | "harts" | "tier">,
 ): VirtBoard {
   const harts = machine.harts.length;

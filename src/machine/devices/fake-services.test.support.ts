@@ -12,6 +12,8 @@ export interface FakeMachine extends DeviceServices {
   readonly halted: { reason: HaltReason; status: number }[];
   /** Devices whose events fire. */
   readonly devices: Device[];
+  /** The hart that accesses devices from now on; 0 at first. */
+  runOn(hart: number): void;
   /** Moves the clock on, firing events in order. */
   advance(toNs: number): void;
   pendingEvents(): readonly { readonly atNs: number; readonly device: string; readonly tag: number }[];
@@ -23,6 +25,7 @@ export function createFakeMachine(ramSize = 1 << 20): FakeMachine {
   const halted: { reason: HaltReason; status: number }[] = [];
   const devices: Device[] = [];
   let nowNs = 0;
+  let running = 0;
   let events: { atNs: number; device: string; tag: number }[] = [];
   const without = (device: string, tag: number) =>
     events.filter((event) => event.device !== device || event.tag !== tag);
@@ -42,6 +45,10 @@ export function createFakeMachine(ramSize = 1 << 20): FakeMachine {
     setInterrupt(hart, bit, level) {
       if (level) interrupts.add(`${hart}.${bit}`);
       else interrupts.delete(`${hart}.${bit}`);
+    },
+    runningHart: () => running,
+    runOn(hart) {
+      running = hart;
     },
     halt(reason, status) {
       halted.push({ reason, status });

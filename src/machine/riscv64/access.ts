@@ -5,29 +5,25 @@
  *     virtual address -> TLB? -> walk -> PMP -> RAM (and a TLB entry, if the whole page is alike) or device
  */
 import { EXCEPTION } from "../../isa/riscv64/causes.ts";
-import { MSTATUS, MSTATUS_SHIFT } from "../../isa/riscv64/csrs.ts";
+import { MSTATUS, MSTATUS_SHIFT, SATP_HI, SATP_HI_SHIFT } from "../../isa/riscv64/csrs.ts";
 import { highHalf, toNumber, toUnsignedNumber } from "../../lib/word64.ts";
-import type { AccessSize, Bus, BusWord } from "../bus.ts";
-import type { MachineProbes } from "../machine.ts";
-import type { Ram } from "../ram.ts";
+import type { AccessSize, BusWord } from "../bus.ts";
+import type { TlbSet } from "../engine/tlb.ts";
+import type { AccessType, Hart, Translation } from "../hart.ts";
+import type { EngineMachine } from "../processor.ts";
 import type { CodeCache } from "./code.ts";
-import type { AccessType, Hart, Privilege, Translation } from "./hart.ts";
+import type { Privilege } from "./hart.ts";
 import { CELL } from "./layout.ts";
 import { ACCESS_FAULT, schemeOf, walk, type WalkMemory, type WalkRequest, type WalkResult } from "./mmu.ts";
 import { NO_PMP, pmpAllows, pmpIsUniform, readPmp, type PmpMap } from "./pmp.ts";
 import type { Registers } from "./registers.ts";
-import type { TlbSet } from "./tlb.ts";
 
 /** What accesses need of the machine. */
-export interface AccessMachine {
-  readonly bus: Bus;
-  readonly ram: Ram;
-  readonly code: CodeCache;
-  readonly probes: MachineProbes;
-}
+type AccessMachine = Pick<EngineMachine, "bus" | "ram" | "probes">;
 
 export class MemoryAccess implements WalkMemory {
   private readonly machine: AccessMachine;
+  private readonly code: CodeCache;
   private readonly hart: Hart;
   private readonly registers: Registers;
   private readonly tlbs: TlbSet;
@@ -52,8 +48,9 @@ export class MemoryAccess implements WalkMemory {
   };
   private readonly result: WalkResult = { cause: 0, page: 0, shift: 12, global: false };
 
-  constructor(machine: AccessMachine, hart: Hart, registers: Registers, tlbs: TlbSet) {
+  constructor(machine: AccessMachine, code: CodeCache, hart: Hart, registers: Registers, tlbs: TlbSet) {
     this.machine = machine;
+    this.code = code;
     this.hart = hart;
     this.registers = registers;
     this.tlbs = tlbs;
@@ -73,6 +70,7 @@ export class MemoryAccess implements WalkMemory {
       isTranslating ? registers.get(CELL.satp) : 0,
       isTranslating ? satpHi : 0,
       fetch | (data << 2) | modes,
+      isTranslating ? asidOf(satpHi) : 0,
     );
     registers.set(CELL.tlb, base);
   }
@@ -117,13 +115,13 @@ export class MemoryAccess implements WalkMemory {
   }
 
   private fill(access: AccessType, lo: number, hi: number, page: number, mappingSize: number): void {
-    const { machine } = this;
+    const { machine, code } = this;
     const ramPage = machine.ram.pageOf(page);
     const addend =
-      access === "execute" ? machine.code.recordsOf(ramPage) : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
+      access === "execute" ? code.recordsOf(ramPage) : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
     // The interpreter must not store to a page with decoded code by itself.
-    const isForHost = access === "store" && machine.code.hasCode(ramPage);
-    if (access === "store") machine.code.noteStoreTranslation(ramPage);
+    const isForHost = access === "store" && code.hasCode(ramPage);
+    if (access === "store") code.noteStoreTranslation(ramPage);
     this.tlbs.fill(access, lo & -4096, hi, page / 4096, addend, mappingSize, isForHost);
     machine.probes.tlbFill?.(this.hart, toNumber(hi, lo & -4096), page, access);
   }
@@ -341,6 +339,8 @@ export class MemoryAccess implements WalkMemory {
     return 1;
   }
 }
+
+const asidOf = (satpHi: number): number => (satpHi & SATP_HI.ASID) >>> SATP_HI_SHIFT.ASID;
 
 /** The privilege of loads and stores: MPP's while MPRV is set in M-mode. */
 function dataPrivilege(registers: Registers): Privilege {

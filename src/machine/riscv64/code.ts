@@ -17,8 +17,18 @@ import { expandCompressed } from "../../isa/riscv64/compressed.ts";
 import { decodeInto, newDecoded, type Decoded } from "../../isa/riscv64/decode.ts";
 import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
+import type { Layout } from "../engine/layout.ts";
 import { ROUNDINGS } from "./emitter.ts";
-import { CELL, CODE_FRAME_SIZE, CODE_SLOTS, codeFrame, FRAME_END, RECORD, RECORD_SIZE, type Layout } from "./layout.ts";
+import {
+  CELL,
+  CODE_FRAME_SIZE,
+  CODE_SLOTS,
+  codeFrame,
+  codeFrameCount,
+  FRAME_END,
+  RECORD,
+  RECORD_SIZE,
+} from "./layout.ts";
 import type { Forwarding } from "./run-emitter.ts";
 import { LONGEST_SEQUENCE, sequences } from "./sequences.ts";
 import { findOp, isSystem, OP, SHAPES, type KnownZero, type Shape, type Transfer } from "./shapes.ts";
@@ -44,6 +54,7 @@ interface FieldKinds {
 
 export class CodeCache {
   private readonly layout: Layout;
+  private readonly frames: number;
   private readonly halves: Uint16Array;
   private readonly words: Int32Array;
   private readonly bytes: Uint8Array;
@@ -77,9 +88,10 @@ export class CodeCache {
     this.words = new Int32Array(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);
     this.frameOfPage = new Int16Array(ramSize / 4096);
-    this.pageOfFrame = new Int32Array(layout.codeFrames);
+    this.frames = codeFrameCount(layout);
+    this.pageOfFrame = new Int32Array(this.frames);
     this.mayBeStoredTo = new Uint8Array(ramSize / 4096);
-    this.writes = new Uint16Array(layout.codeFrames);
+    this.writes = new Uint16Array(this.frames);
     this.lostCode = new Uint8Array(ramSize / 4096);
     this.listener = listener;
   }
@@ -98,11 +110,11 @@ export class CodeCache {
     const known = this.frameOfPage[page] ?? 0;
     if (known !== 0) return codeFrame(this.layout, known - 1);
     let frame = this.free.pop() ?? this.used;
-    if (frame === this.used && frame < this.layout.codeFrames) {
+    if (frame === this.used && frame < this.frames) {
       this.used++;
     } else if (frame === this.used) {
       frame = this.victim;
-      this.victim = (this.victim + 1) % this.layout.codeFrames;
+      this.victim = (this.victim + 1) % this.frames;
       this.giveUp(this.pageOfFrame[frame] ?? 0);
     }
     const base = codeFrame(this.layout, frame);

@@ -14,40 +14,30 @@
  * never cut in half.
  */
 import { EXCEPTION } from "../../isa/riscv64/causes.ts";
-import { MSTATUS } from "../../isa/riscv64/csrs.ts";
+import { INTERRUPT_BIT, MSTATUS } from "../../isa/riscv64/csrs.ts";
 import { expandCompressed } from "../../isa/riscv64/compressed.ts";
 import { decodeInto, newDecoded, type Decoded } from "../../isa/riscv64/decode.ts";
 import { instructionId, INSTRUCTIONS } from "../../isa/riscv64/instructions.ts";
 import { highHalf, toNumber, toUnsignedNumber, type Word64 } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
-import type { KernelBinding } from "../machine.ts";
-import { addWords, MemoryAccess, type AccessMachine } from "./access.ts";
-import { destinationAddress, floatFieldsOf, sourceAddress } from "./code.ts";
+import type { Layout } from "../engine/layout.ts";
+import { TlbSet } from "../engine/tlb.ts";
+import type { AccessType, TlbEntry, Translation } from "../hart.ts";
+import type { EngineHart, EngineMachine, Tier } from "../processor.ts";
+import { addWords, MemoryAccess } from "./access.ts";
+import { destinationAddress, floatFieldsOf, sourceAddress, type CodeCache } from "./code.ts";
 import { findCsr, TIME_TICK_NS } from "./csrs.ts";
 import type { ExactFloat } from "./exact.ts";
-import type { AccessType, Hart, Privilege, TlbEntry, Translation } from "./hart.ts";
+import type { Privilege, RiscvHart } from "./hart.ts";
 import type { Interpreter, InterpreterHost } from "./interpreter.ts";
-import { CELL, RECORD, type Layout } from "./layout.ts";
+import { CELL, RECORD } from "./layout.ts";
 import { Registers } from "./registers.ts";
 import { exactFloatOf } from "./semantics/float-lookup.ts";
 import { OP } from "./shapes.ts";
 import { systemSemanticsOf, type SystemHart } from "./system.ts";
-import { TlbSet } from "./tlb.ts";
 import { enterTrap, hasSupervisorTimer, interruptToTake, pendingInterrupts, returnFromTrap } from "./traps.ts";
 
-/** What a hart needs of the machine around it. */
-export interface HartMachine extends AccessMachine {
-  readonly kernel: KernelBinding | undefined;
-  /** Whether the running hart is to come back to the machine's loop as soon as it can. */
-  readonly isLeaving: boolean;
-  /** The hart's timer, or what decides about it, has changed. */
-  onTimerChanged(hart: HartCore): void;
-}
-
-/** Which tiers a machine uses: the interpreter and the exact tier, or the exact tier alone. */
-export type Tier = "run" | "step";
-
-const SIP_STIP = 1 << 5;
+const STIP = INTERRUPT_BIT.STI;
 const MIP_SEIP = 9;
 const JALR = instructionId("jalr");
 const usesFloat: readonly boolean[] = INSTRUCTIONS.map((row) => row.extension === "F" || row.extension === "D");
@@ -56,10 +46,12 @@ const exactFloats: readonly (ExactFloat | undefined)[] = INSTRUCTIONS.map((row) 
 const RESUME = 0;
 const LEAVE = 1;
 
-export class HartCore implements Hart, SystemHart, InterpreterHost {
+export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterHost {
+  readonly arch = "riscv64";
   readonly id: number;
   readonly registers: Registers;
-  private readonly machine: HartMachine;
+  private readonly machine: EngineMachine;
+  private readonly code: CodeCache;
   private readonly tlbs: TlbSet;
   private readonly access: MemoryAccess;
   private readonly decoded: Decoded = newDecoded();
@@ -68,12 +60,13 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
   /** Whether the hart has just come to a check point. */
   private isCheckPoint = false;
 
-  constructor(machine: HartMachine, id: number, memory: WasmMemory, layout: Layout, window: number) {
+  constructor(machine: EngineMachine, code: CodeCache, id: number, memory: WasmMemory, layout: Layout, window: number) {
     this.machine = machine;
+    this.code = code;
     this.id = id;
     this.registers = new Registers(memory, window);
     this.tlbs = new TlbSet(memory.buffer, layout, id);
-    this.access = new MemoryAccess(machine, this, this.registers, this.tlbs);
+    this.access = new MemoryAccess(machine, code, this, this.registers, this.tlbs);
   }
 
   /** Gives the hart the interpreter that it runs on. */
@@ -113,13 +106,13 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
   }
 
   slow(): number {
-    const { machine, registers } = this;
+    const { code, registers } = this;
     const record = registers.get(CELL.ip);
-    if (machine.code.opAt(record) === OP.decode) {
-      machine.code.decodeAt(record);
+    if (code.opAt(record) === OP.decode) {
+      code.decodeAt(record);
       return RESUME;
     }
-    if (machine.code.isStraddling(record) && this.joinHalves(record)) return RESUME;
+    if (code.isStraddling(record) && this.joinHalves(record)) return RESUME;
     this.isCheckPoint = false;
     this.stepOne();
     return this.proceed();
@@ -131,7 +124,7 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
     const { lo, hi } = addWords(registers.pcLo, registers.pcHi, 2);
     const index = tlbs.find("execute", lo, hi);
     if (index < 0) return false;
-    this.machine.code.decodeStraddling(record, tlbs.addendAt(index));
+    this.code.decodeStraddling(record, tlbs.addendAt(index));
     return true;
   }
 
@@ -182,7 +175,7 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
   }
 
   /** The record of the pc, if the execute TLB knows it. */
-  get currentRecord(): number | undefined {
+  get place(): number | undefined {
     const { registers, tlbs } = this;
     const index = tlbs.find("execute", registers.pcLo, registers.pcHi);
     return index < 0 ? undefined : tlbs.addendAt(index) + (registers.pcLo & 0xffe) * 8;
@@ -322,9 +315,7 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
     const pc = registers.pc;
     const from = registers.privilege;
     const to = enterTrap(registers, trap);
-    registers.set(CELL.fuel, registers.fuel - 1);
-    registers.setDouble(CELL.retiredLimit, registers.getDouble(CELL.retiredLimit) - 1);
-    registers.setDouble(CELL.idleNs, registers.getDouble(CELL.idleNs) + 1);
+    registers.spend();
     this.isCheckPoint = true;
     this.onTranslationChanged();
     machine.probes.trap?.(this, {
@@ -364,6 +355,38 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
     this.registers.set(CELL.waiting, 1);
   }
 
+  /** wfi ends for what is pending and enabled in mie, whatever mstatus says. */
+  wake(): boolean {
+    const { registers } = this;
+    this.refreshTimer();
+    if ((pendingInterrupts(registers) & registers.get(CELL.mie)) === 0) return false;
+    registers.set(CELL.waiting, 0);
+    return true;
+  }
+
+  // --- Time and turns ----------------------------------------------------------------------------------------------
+
+  get timeNs(): number {
+    return this.registers.timeNs;
+  }
+
+  get fuel(): number {
+    return this.registers.fuel;
+  }
+
+  setFuel(count: number): void {
+    this.registers.setFuel(count);
+  }
+
+  passTime(ns: number): void {
+    this.registers.passTime(ns);
+  }
+
+  moveWindow(address: number): void {
+    this.registers.base = address;
+    this.registers.set(CELL.reservation, 0);
+  }
+
   // --- What follows from changed CSRs -------------------------------------------------------------------------------
 
   onTranslationChanged(): void {
@@ -377,23 +400,31 @@ export class HartCore implements Hart, SystemHart, InterpreterHost {
 
   onTimerChanged(): void {
     this.refreshTimer();
-    this.machine.onTimerChanged(this);
+    this.machine.returnBy(this, this.timerDueNs);
   }
 
   onSatpWritten(): void {
     const { registers } = this;
-    this.machine.probes.satp?.(this, registers.get(CELL.satp + 4), registers.get(CELL.satp));
+    this.machine.probes.addressSpace?.(this, registers.get(CELL.satp + 4), registers.get(CELL.satp));
   }
 
   refreshTimer(): void {
     const { registers } = this;
     if (!hasSupervisorTimer(registers)) return;
-    const mip = registers.get(CELL.mip) & ~SIP_STIP;
-    registers.set(CELL.mip, registers.timeNs >= this.timerDueNs ? mip | SIP_STIP : mip);
+    const mip = registers.get(CELL.mip) & ~STIP;
+    registers.set(CELL.mip, registers.timeNs >= this.timerDueNs ? mip | STIP : mip);
+  }
+
+  get timerNs(): number {
+    return (this.registers.get(CELL.mip) & STIP) !== 0 ? Infinity : this.timerDueNs;
+  }
+
+  get wakingTimerNs(): number {
+    return (this.registers.get(CELL.mie) & STIP) !== 0 ? this.timerDueNs : Infinity;
   }
 
   /** When stimecmp comes due; Infinity when it drives nothing, or is set beyond any time that is reached (all ones disarms it). */
-  get timerDueNs(): number {
+  private get timerDueNs(): number {
     const { registers } = this;
     if (!hasSupervisorTimer(registers)) return Infinity;
     const due = toUnsignedNumber(registers.get(CELL.stimecmp + 4), registers.get(CELL.stimecmp)) * TIME_TICK_NS;

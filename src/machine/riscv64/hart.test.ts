@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { assemble } from "../../isa/riscv64/assembler.ts";
 import { CSR } from "../../isa/riscv64/csrs.ts";
 import { createMachine } from "../create-machine.ts";
+import { riscv64Processor } from "./engine.ts";
 import { bench, RAM, TIERS } from "./testing.test.support.ts";
 
 const OPEN_PMP = `
@@ -370,7 +371,7 @@ for (const tier of TIERS) {
       text: { start, end: start + 4 },
       enter: (hart, index) => {
         calls.push(index, hart.pc - start, hart.privilege);
-        hart.setXNumber(11, 40);
+        b.hart.setXNumber(11, 40);
       },
     });
     b.finish();
@@ -426,7 +427,7 @@ test("code of more pages than are kept runs, and sees what is written to it", ()
       jr t0`,
   ).join("\n");
   const run = (codePages: number): number => {
-    const machine = createMachine({ ramBase: RAM, ramSize: 1 << 20, harts: 1, codePages });
+    const machine = createMachine({ processor: riscv64Processor, ramBase: RAM, ramSize: 1 << 20, harts: 1, codePages });
     const program = assemble(`li s1, 0x00250513\nli s2, 3\nla t0, p0\njr t0\n${text}\ndone: wfi\nj done`, {
       base: RAM,
     });

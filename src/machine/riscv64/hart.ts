@@ -1,34 +1,20 @@
 /**
- * A RISC-V hart as the host side sees it: registers, CSRs, translation.
+ * A RISC-V hart as the host side sees it: what hart.ts says of every hart, with registers and CSRs.
  *
- * Registers are two int32 halves, or a JS number where that is exact enough. An address is a JS number: a canonical
- * 64-bit virtual address, sign-extended, so the upper half is negative.
+ * Registers are two int32 halves, or a JS number where that is exact enough.
  */
 import type { Word64 } from "../../lib/word64.ts";
+import type { Hart } from "../hart.ts";
 
 /** 0 user, 1 supervisor, 3 machine. */
 export type Privilege = 0 | 1 | 3;
 
-export type AccessType = "load" | "store" | "execute";
-
-/** Where an access goes, or the exception that it raises. */
-export type Translation =
-  | { readonly ok: true; readonly physical: number }
-  | { readonly ok: false; readonly cause: number; readonly tval: Word64 };
-
-/** One translation that a TLB of the hart holds now; a superpage appears as each 4 KiB page that was filled. */
-export interface TlbEntry {
-  readonly virtualPage: number;
-  readonly physicalPage: number;
-  readonly access: AccessType;
-  /** The satp under which it is used; mode 0 where translation is off. */
-  readonly satp: Word64;
-  /** Effective privilege of the accesses that use it. */
-  readonly privilege: Privilege;
+export function isRiscvHart(hart: Hart): hart is RiscvHart {
+  return hart.arch === "riscv64";
 }
 
-export interface Hart {
-  readonly id: number;
+export interface RiscvHart extends Hart {
+  readonly arch: "riscv64";
   /** Integer registers by number; writes of x0 are dropped. `x` is signed, exact below 2^53. */
   xLo(register: number): number;
   xHi(register: number): number;
@@ -38,9 +24,6 @@ export interface Hart {
   fLo(register: number): number;
   fHi(register: number): number;
   setF(register: number, lo: number, hi: number): void;
-  /** The address of the next instruction. */
-  readonly pc: number;
-  setPc(address: number): void;
   readonly privilege: Privilege;
   setPrivilege(privilege: Privilege): void;
   /** CSRs by number, without a privilege check, with all effects of `csrr` and `csrw`. Reads of unknown CSRs give 0. */
@@ -49,12 +32,6 @@ export interface Hart {
   writeCsr(number: number, lo: number, hi: number): void;
   /** As `sfence.vma` with those operands. */
   sfence(virtualAddress: number | undefined, asid: number | undefined): void;
-  /** As the hart's MMU sees the address now, through its TLB: sets no A or D bit and fills nothing. */
-  translate(virtualAddress: number, access: AccessType): Translation;
-  tlbEntries(): TlbEntry[];
-  readonly instructionsRetired: number;
   /** Drives a bit of mip from outside (3 MSIP, 7 MTIP, 1 SSIP, 9 SEIP, 11 MEIP). */
   setInterruptPending(bit: number, level: boolean): void;
-  /** Whether the hart waits in `wfi`. */
-  readonly waiting: boolean;
 }

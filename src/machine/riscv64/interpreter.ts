@@ -23,8 +23,9 @@ import { instantiate, type WasmMemory, type WasmModule, type WasmTable } from ".
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
 import type { I32 } from "../../wasm/values.ts";
+import { TLB } from "../engine/layout.ts";
 import type { Semantics } from "./emitter.ts";
-import { CELL, CODE_SLOTS, FRAME_END, RECORD, RECORD_SIZE, TLB } from "./layout.ts";
+import { CELL, CODE_SLOTS, FRAME_END, RECORD, RECORD_SIZE } from "./layout.ts";
 import { RunEmitter, type Frame } from "./run-emitter.ts";
 import { exactFloatOf } from "./semantics/float-lookup.ts";
 import { findSemantics } from "./semantics/table.ts";

@@ -1,19 +1,8 @@
 /**
- * Where everything lies in the machine's one WebAssembly memory.
- *
- *     0            4 KiB                                                                    64 KiB-aligned
- *     +------------+-----------------+----------------------+---------------------+----------+
- *     | window of  | saved windows   | TLB contexts         | code frames:        | guest    |
- *     | the running| of the harts,   | of the harts,        | predecoded records, | RAM      |
- *     | hart       | 4 KiB each      | 48 KiB each          | 32 KiB a page       |          |
- *     +------------+-----------------+----------------------+---------------------+----------+
- *
- * The window holds the running hart's registers at fixed addresses below 64 KiB, so that a record names a register by its
- * 16-bit address. Changing harts copies one window out and another in.
+ * Where a hart's state lies in its window (see engine/layout.ts), and what its code frames look like: the predecoded records of a
+ * page.
  */
-
-/** Bytes of a window. */
-export const WINDOW_SIZE = 4096;
+import type { Layout } from "../engine/layout.ts";
 
 /** Byte addresses in the window. `x(0)` always holds 0; what writes x0 goes to `sink`. */
 export const CELL = {
@@ -99,40 +88,11 @@ export const CODE_SLOTS = 2048;
 export const FRAME_END = { nextPage: CODE_SLOTS, straddling: CODE_SLOTS + 1, afterStraddling: CODE_SLOTS + 3 } as const;
 export const CODE_FRAME_SIZE = (CODE_SLOTS + 4) * RECORD_SIZE;
 
-export const TLB_ENTRIES = 1024;
-export const TLB_ENTRY_SIZE = 16;
-const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
-/** Offsets in a context. Entry: 64-bit tag (the page's address; all ones when empty), then an addend or code frame. */
-export const TLB = { load: 0, store: TLB_SIZE, execute: 2 * TLB_SIZE } as const;
-export const TLB_CONTEXT_SIZE = 3 * TLB_SIZE;
-export const TLB_CONTEXTS = 8;
-
-export const MAX_HARTS = 8;
-
-export interface Layout {
-  readonly harts: number;
-  readonly codeFrames: number;
-  readonly codeBase: number;
-  /** Where RAM begins. */
-  readonly ram: number;
-  /** Pages of 64 KiB of the whole memory. */
-  readonly pages: number;
-}
-
-export const savedWindow = (hart: number): number => WINDOW_SIZE * (1 + hart);
-export const tlbContext = (layout: Layout, hart: number, index: number): number =>
-  WINDOW_SIZE * (1 + layout.harts) + (hart * TLB_CONTEXTS + index) * TLB_CONTEXT_SIZE;
-export const codeFrame = (layout: Layout, index: number): number => layout.codeBase + index * CODE_FRAME_SIZE;
-
 /** Pages of predecoded code that are kept: 8 MiB of guest code, in 64 MiB of this memory once all of it was executed. */
 const CODE_FRAMES = 2048;
 
-/** Lays a memory out; throws RangeError where it would not fit in 4 GiB. */
-export function layOut(harts: number, ramSize: number, codePages: number = CODE_FRAMES): Layout {
-  const codeBase = WINDOW_SIZE * (1 + harts) + harts * TLB_CONTEXTS * TLB_CONTEXT_SIZE;
-  const codeFrames = Math.max(4, Math.min(codePages, ramSize / 4096));
-  const ram = Math.ceil((codeBase + codeFrames * CODE_FRAME_SIZE) / 65536) * 65536;
-  const pages = Math.ceil((ram + ramSize) / 65536);
-  if (pages > 65536) throw new RangeError(`${ramSize} bytes of RAM do not fit beside the machine in 4 GiB`);
-  return { harts, codeFrames, codeBase, ram, pages };
-}
+/** Bytes of the code area. */
+export const codeBytes = (ramSize: number, codePages: number = CODE_FRAMES): number =>
+  Math.max(4, Math.min(codePages, ramSize / 4096)) * CODE_FRAME_SIZE;
+export const codeFrameCount = (layout: Layout): number => layout.codeBytes / CODE_FRAME_SIZE;
+export const codeFrame = (layout: Layout, index: number): number => layout.codeBase + index * CODE_FRAME_SIZE;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { EXCEPTION } from "../../isa/riscv64/causes.ts";
 import { CSR, MSTATUS } from "../../isa/riscv64/csrs.ts";
 import { PTE } from "../../isa/riscv64/paging.ts";
-import type { AccessType } from "./hart.ts";
+import type { AccessType } from "../hart.ts";
 import { bench, pte, writePte, type Bench } from "./testing.test.support.ts";
 
 const { V, R, W, X, U, G, A, D } = PTE;
@@ -209,7 +209,7 @@ test("INV: a flush of one address in a superpage drops all of it; one of another
   const held = (): number[] =>
     b.hart
       .tlbEntries()
-      .filter((entry) => entry.access === "load" && entry.satp.hi !== 0)
+      .filter((entry) => entry.access === "load" && entry.space.hi !== 0)
       .map((entry) => entry.virtualPage)
       .toSorted((x, y) => x - y);
   b.finish();

@@ -11,7 +11,8 @@
 import { EXCEPTION } from "../../isa/riscv64/causes.ts";
 import { PMPADDR_HI_MASK, SATP_HI, SATP_HI_SHIFT } from "../../isa/riscv64/csrs.ts";
 import { levelShift, PTE, PTE_HI, SATP_MODE, SV39, SV48, type PagingScheme } from "../../isa/riscv64/paging.ts";
-import type { AccessType, Privilege } from "./hart.ts";
+import type { AccessType } from "../hart.ts";
+import type { Privilege } from "./hart.ts";
 
 /** What the walk needs of the world. Addresses are physical. */
 export interface WalkMemory {

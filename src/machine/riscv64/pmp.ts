@@ -13,7 +13,8 @@
  */
 import { PMP_MATCH, PMPCFG, PMPCFG_A_SHIFT } from "../../isa/riscv64/csrs.ts";
 import { toUnsignedNumber } from "../../lib/word64.ts";
-import type { AccessType, Privilege } from "./hart.ts";
+import type { AccessType } from "../hart.ts";
+import type { Privilege } from "./hart.ts";
 import { CELL } from "./layout.ts";
 import type { Registers } from "./registers.ts";
 

@@ -1,48 +1,19 @@
 /**
- * A hart's registers: typed access to its window, which is at address 0 while the hart runs and at its saved place otherwise.
- * All of a hart's architectural state is in the window; nothing of it is anywhere else.
+ * A hart's registers: typed access to its window. All of a hart's architectural state is in the window; nothing of it is anywhere
+ * else.
  */
 import { highHalf, toNumber } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
+import { HartWindow } from "../engine/window.ts";
 import type { ExactRegisters } from "./exact.ts";
 import type { Privilege } from "./hart.ts";
 import { CELL } from "./layout.ts";
 
 const FS_DIRTY = 3 << 13;
 
-export class Registers implements ExactRegisters {
-  readonly words: Int32Array;
-  private readonly doubles: Float64Array;
-  /** Byte address of the window. */
-  base: number;
-
+export class Registers extends HartWindow implements ExactRegisters {
   constructor(memory: WasmMemory, base: number) {
-    this.words = new Int32Array(memory.buffer);
-    this.doubles = new Float64Array(memory.buffer);
-    this.base = base;
-  }
-
-  /** One 32-bit cell. Cells are 4-byte aligned, so the words are always there. */
-  get(cell: number): number {
-    return this.words[(this.base + cell) >> 2] ?? 0;
-  }
-
-  set(cell: number, value: number): void {
-    this.words[(this.base + cell) >> 2] = value;
-  }
-
-  setWords(cell: number, lo: number, hi: number): void {
-    const index = (this.base + cell) >> 2;
-    this.words[index] = lo;
-    this.words[index + 1] = hi;
-  }
-
-  getDouble(cell: number): number {
-    return this.doubles[(this.base + cell) >> 3] ?? 0;
-  }
-
-  setDouble(cell: number, value: number): void {
-    this.doubles[(this.base + cell) >> 3] = value;
+    super(memory, base, CELL);
   }
 
   xLo(register: number): number {
@@ -96,31 +67,6 @@ export class Registers implements ExactRegisters {
   get privilege(): Privilege {
     const privilege = this.get(CELL.privilege);
     return privilege === 0 || privilege === 1 ? privilege : 3;
-  }
-
-  get fuel(): number {
-    return this.get(CELL.fuel);
-  }
-
-  /** Instructions retired since reset. */
-  get retired(): number {
-    return this.getDouble(CELL.retiredLimit) - this.get(CELL.fuel);
-  }
-
-  /** The hart's own time: what it has retired, and how long it has waited. */
-  get timeNs(): number {
-    return this.retired + this.getDouble(CELL.idleNs);
-  }
-
-  /** Lets the hart retire `count` more instructions, whatever it had left. */
-  setFuel(count: number): void {
-    this.setDouble(CELL.retiredLimit, this.retired + count);
-    this.set(CELL.fuel, count);
-  }
-
-  /** Counts one instruction that the host executed. */
-  retire(): void {
-    this.set(CELL.fuel, this.get(CELL.fuel) - 1);
   }
 
   /** Brings the cells that the interpreter tests in line with mstatus.FS and frm. */

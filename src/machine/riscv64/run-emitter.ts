@@ -14,8 +14,9 @@ import type { FunctionBuilder, Label, MemoryLoad, MemoryStore } from "../../wasm
 import type { F32Operators, F64Operators, I32Operators, I64Operators } from "../../wasm/operators.ts";
 import { tokenOf, type F32, type F64, type I32, type I64, type Value, type ValueType } from "../../wasm/values.ts";
 import type { AtomicKind, LoadKind, Local, StoreKind } from "../emitter.ts";
+import { TLB } from "../engine/layout.ts";
 import type { EmittedRounding, RiscvEmitter, Semantics } from "./emitter.ts";
-import { CELL, RECORD, TLB } from "./layout.ts";
+import { CELL, RECORD } from "./layout.ts";
 import type { Shape } from "./shapes.ts";
 
 /** The locals and labels of the interpreter that handlers use. */

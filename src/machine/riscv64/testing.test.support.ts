@@ -2,17 +2,18 @@
 import { assemble, type AssembledCode } from "../../isa/riscv64/assembler.ts";
 import { createMachine } from "../create-machine.ts";
 import type { Machine } from "../machine.ts";
-import type { Hart } from "./hart.ts";
+import { riscv64Processor } from "./engine.ts";
+import type { RiscvHart } from "./hart.ts";
 
 export const RAM = 0x8000_0000;
 export const TIERS = ["run", "step"] as const;
 export type TestTier = (typeof TIERS)[number];
 
 export interface Bench {
-  readonly machine: Machine;
-  readonly harts: readonly Hart[];
+  readonly machine: Machine<RiscvHart>;
+  readonly harts: readonly RiscvHart[];
   /** The first hart. */
-  readonly hart: Hart;
+  readonly hart: RiscvHart;
   readonly symbols: ReadonlyMap<string, number>;
   /** Runs until the program executes `wfi` for good, or so many instructions. */
   finish(instructions?: number): void;
@@ -24,7 +25,7 @@ export interface Bench {
  * `table` begins 64 KiB of zeros, page-aligned.
  */
 export function bench(tier: TestTier, source: string, harts = 1): Bench {
-  const machine = createMachine({ ramBase: RAM, ramSize: 4 << 20, harts, tier });
+  const machine = createMachine({ processor: riscv64Processor, ramBase: RAM, ramSize: 4 << 20, harts, tier });
   const program: AssembledCode = assemble(`${source}\n${EPILOGUE}`, { base: RAM });
   machine.memory.write(program.base, program.bytes);
   const [hart] = machine.harts;

@@ -10,8 +10,10 @@ import { encode, immediateFits } from "../../isa/riscv64/decode.ts";
 import { compress } from "../../isa/riscv64/compressed.ts";
 import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
 import { createMachine } from "../create-machine.ts";
+import type { Hotness } from "../engine/hotness.ts";
 import type { Machine } from "../machine.ts";
-import type { Hotness } from "./hotness.ts";
+import { riscv64Processor } from "./engine.ts";
+import type { RiscvHart } from "./hart.ts";
 
 const BASE = 0x8000_0000;
 const TEXT = BASE + 0x1000;
@@ -142,9 +144,16 @@ const START = assemble(
 const COLD: Hotness = { pause: Infinity, samples: 1, quantum: 1, threshold: 1 };
 const HOT: Hotness = { pause: 150, samples: 6, quantum: 5, threshold: 1 };
 
-function prepare(seed: number, tier: "run" | "step", hotness: Hotness): Machine {
+function prepare(seed: number, tier: "run" | "step", hotness: Hotness): Machine<RiscvHart> {
   const random = randomNumbers(seed);
-  const machine = createMachine({ ramBase: BASE, ramSize: 1 << 20, harts: 1, tier, hotness });
+  const machine = createMachine({
+    processor: riscv64Processor,
+    ramBase: BASE,
+    ramSize: 1 << 20,
+    harts: 1,
+    tier,
+    hotness,
+  });
   machine.memory.write(START.base, START.bytes);
   machine.memory.write(TEXT, randomText(random));
   // After the text, a jump back to where registers are set again.
@@ -159,7 +168,7 @@ function prepare(seed: number, tier: "run" | "step", hotness: Hotness): Machine 
   return machine;
 }
 
-function stateOf(machine: Machine): string {
+function stateOf(machine: Machine<RiscvHart>): string {
   const hart = machine.harts[0];
   if (hart === undefined) return "";
   const lines = [`pc ${hart.pc.toString(16)} retired ${hart.instructionsRetired} time ${machine.timeNs}`];

@@ -33,6 +33,7 @@ import { finishFlush, newFlush } from "../../mem/flush.ts";
 import { allocateFrame, allocateFrames, freeRange } from "../../mem/frames.ts";
 import { mapContiguous } from "../../mem/page-table.ts";
 import type { AddressSpace } from "../../mem/types.ts";
+import { hartOf } from "./context.ts";
 import { ENTRY } from "./entries.ts";
 import {
   directAddress,
@@ -187,9 +188,9 @@ export const ENABLED_INTERRUPTS = INTERRUPT_BIT.SSI | INTERRUPT_BIT.STI | INTERR
 
 /** First thing of `kentry main`: kernel stack and trap vector of this hart. */
 export function initializeHart(k: Kernel, hart: number): void {
-  const registers = k.machine.harts[hart];
+  const registers = hartOf(k, hart);
   const state = k.state.harts[hart];
-  if (registers === undefined || state === undefined) throw new KernelBug(`no hart ${hart}`);
+  if (state === undefined) throw new KernelBug(`no hart ${hart}`);
   state.kernelStack = virtAddr(kernelStackBase(hart) + KERNEL_STACK_FRAMES * PAGE_SIZE);
   k.state.memory.kernelSpace.cachingHarts.add(hart);
   registers.setXNumber(2, state.kernelStack);

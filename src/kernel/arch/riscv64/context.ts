@@ -10,7 +10,8 @@ import type { VirtAddr } from "../../../lib/address.ts";
 import { hex64, hexNumber64 } from "../../../lib/word64.ts";
 import { CSR, EXTENSION_STATE, MSTATUS, MSTATUS_SHIFT } from "../../../isa/riscv64/csrs.ts";
 import { X_REGISTER_NAMES } from "../../../isa/riscv64/registers.ts";
-import type { Hart } from "../../../machine/riscv64/hart.ts";
+import type { Hart } from "../../../machine/hart.ts";
+import { isRiscvHart, type RiscvHart } from "../../../machine/riscv64/hart.ts";
 import { KernelBug, type Kernel } from "../../kernel.ts";
 import type { Thread } from "../../process/types.ts";
 import { readField, TRAPFRAME, trapframeOffset, writeField } from "./trapframe.ts";
@@ -108,17 +109,23 @@ export function forgetFloats(k: Kernel, thread: Thread): void {
   for (const state of k.state.harts) if (state.floatOwner === thread.tid) state.floatOwner = undefined;
 }
 
-export function hartOf(k: Kernel, id: number): Hart {
+export function hartOf(k: Kernel, id: number): RiscvHart {
   const hart = k.machine.harts[id];
   if (hart === undefined) throw new KernelBug(`no hart ${id}`);
+  return riscvHart(hart);
+}
+
+/** The hart as one of this architecture; another is a bug. */
+export function riscvHart(hart: Hart): RiscvHart {
+  if (!isRiscvHart(hart)) throw new KernelBug(`hart ${hart.id} is of ${hart.arch}`);
   return hart;
 }
 
-function floatStatus(hart: Hart): number {
+function floatStatus(hart: RiscvHart): number {
   return (hart.csrNumber(CSR.sstatus) & MSTATUS.FS) >>> MSTATUS_SHIFT.FS;
 }
 
-function setFloatStatus(hart: Hart, status: number): void {
+function setFloatStatus(hart: RiscvHart, status: number): void {
   const { hi, lo } = hart.readCsr(CSR.sstatus);
   hart.writeCsr(CSR.sstatus, (lo & ~MSTATUS.FS) | (status << MSTATUS_SHIFT.FS), hi);
 }

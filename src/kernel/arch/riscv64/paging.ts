@@ -23,7 +23,7 @@ import {
 } from "../../../isa/riscv64/paging.ts";
 import { SATP_HI, SATP_HI_SHIFT } from "../../../isa/riscv64/csrs.ts";
 import { toNumber } from "../../../lib/word64.ts";
-import type { TlbEntry } from "../../../machine/riscv64/hart.ts";
+import type { TlbEntry } from "../../../machine/hart.ts";
 import type { PageTableFormat, PteFlags, PteView } from "../arch.ts";
 
 const RWX = PTE.R | PTE.W | PTE.X;
@@ -65,7 +65,7 @@ function createFormat(scheme: PagingScheme): PageTableFormat {
 }
 
 /** What the satp of a TLB entry names. */
-export function tablesOf({ satp }: TlbEntry): { root: FrameNumber; asid: number } | undefined {
+export function tablesOf({ space: satp }: TlbEntry): { root: FrameNumber; asid: number } | undefined {
   if (satp.hi >>> SATP_HI_SHIFT.MODE === SATP_MODE.bare) return undefined;
   return {
     root: toNumber(satp.hi & SATP_HI.PPN, satp.lo) as FrameNumber,

@@ -13,7 +13,8 @@ import { describeException, EXCEPTION, INTERRUPT } from "../../../isa/riscv64/ca
 import { CSR, INTERRUPT_BIT, MSTATUS, PRIVILEGE } from "../../../isa/riscv64/csrs.ts";
 import { X_REGISTER_NAMES } from "../../../isa/riscv64/registers.ts";
 import { VIRT } from "../../../machine/boards/virt-map.ts";
-import type { Hart } from "../../../machine/riscv64/hart.ts";
+import type { Hart } from "../../../machine/hart.ts";
+import type { RiscvHart } from "../../../machine/riscv64/hart.ts";
 import { KernelBug, type Kernel } from "../../kernel.ts";
 import { ensureAsid } from "../../mem/asid.ts";
 import type { AddressSpace } from "../../mem/types.ts";
@@ -21,7 +22,7 @@ import { leaveKernel } from "../../process/scheduler.ts";
 import type { Thread } from "../../process/types.ts";
 import { handleKernelInterrupt, handleUserTrap, type Trap } from "../../trap.ts";
 import { initializeHart, satpOf, start, symbolAddress, symbolize } from "./boot.ts";
-import { hartOf, loadFloats, saveFloats } from "./context.ts";
+import { hartOf, loadFloats, riscvHart, saveFloats } from "./context.ts";
 import { ENTRY } from "./entries.ts";
 import { TRAPFRAME, writeField } from "./trapframe.ts";
 
@@ -59,10 +60,10 @@ export function enterKernel(k: Kernel, hart: Hart, entry: number, startUser: Sta
       leaveKernel(k, hart.id);
       return;
     case ENTRY.userTrap:
-      userTrap(k, hart);
+      userTrap(k, riscvHart(hart));
       return;
     case ENTRY.kernelTrap:
-      kernelTrap(k, hart);
+      kernelTrap(k, riscvHart(hart));
       return;
     default:
       throw new KernelBug(`kernel entry ${entry} reached on hart ${hart.id}`);
@@ -70,7 +71,7 @@ export function enterKernel(k: Kernel, hart: Hart, entry: number, startUser: Sta
 }
 
 /** usertrap: the user's pc into the trapframe, the kernel's trap vector, and the cause to the core kernel. */
-function userTrap(k: Kernel, hart: Hart): void {
+function userTrap(k: Kernel, hart: RiscvHart): void {
   const tid = k.state.scheduler.current[hart.id];
   const thread = tid === undefined ? undefined : k.state.threads.get(tid);
   if (thread === undefined) throw new KernelBug(`a user trap on hart ${hart.id}, which runs no thread`);
@@ -93,7 +94,7 @@ function userTrap(k: Kernel, hart: Hart): void {
 }
 
 /** Traps by exception code. Codes that U-mode cannot raise are a bug. */
-function describeTrap(hart: Hart, code: number): Trap {
+function describeTrap(hart: RiscvHart, code: number): Trap {
   const address = hart.csrNumber(CSR.stval) as VirtAddr;
   switch (code) {
     case EXCEPTION.userEnvironmentCall:
@@ -122,7 +123,7 @@ function describeTrap(hart: Hart, code: number): Trap {
 }
 
 /** kernelTrap: interrupts of the idle loop. An exception in supervisor mode is a bug: there is no kernel code that may fault. */
-function kernelTrap(k: Kernel, hart: Hart): void {
+function kernelTrap(k: Kernel, hart: RiscvHart): void {
   const { hi, lo } = hart.readCsr(CSR.scause);
   if (hi >= 0) {
     const at = hart.csrNumber(CSR.sepc);
@@ -138,7 +139,7 @@ function kernelTrap(k: Kernel, hart: Hart): void {
  * What kind of interrupt it is. The timer's and the devices' pending bits follow their sources, which the core kernel quiets; the
  * software interrupt's is ours to clear.
  */
-function acknowledge(hart: Hart, code: number): "timer" | "external" | "interprocessor" {
+function acknowledge(hart: RiscvHart, code: number): "timer" | "external" | "interprocessor" {
   switch (code) {
     case INTERRUPT.supervisorTimer:
       return "timer";
@@ -256,7 +257,8 @@ export function flushTlb(k: Kernel, hartId: number, address: VirtAddr | undefine
 }
 
 /** The hart's registers, for a report. */
-export function describeHart(hart: Hart): string {
+export function describeHart(neutral: Hart): string {
+  const hart = riscvHart(neutral);
   const pc = symbolize(hart.pc);
   const lines = [
     `hart ${hart.id}: pc ${hexNumber64(hart.pc)}${pc === undefined ? "" : ` (${pc})`}, privilege ${hart.privilege}`,
@@ -286,7 +288,7 @@ function saveOwner(k: Kernel, hartId: number): void {
   if (thread !== undefined) saveFloats(k, thread);
 }
 
-function setVector(hart: Hart, address: number): void {
+function setVector(hart: RiscvHart, address: number): void {
   hart.writeCsr(CSR.stvec, address | 0, highHalf(address));
 }
 

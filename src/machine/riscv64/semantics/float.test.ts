@@ -7,7 +7,8 @@ import { CSR } from "../../../isa/riscv64/csrs.ts";
 import { encode } from "../../../isa/riscv64/decode.ts";
 import { INSTRUCTIONS } from "../../../isa/riscv64/instructions.ts";
 import { createMachine } from "../../create-machine.ts";
-import type { Hart } from "../hart.ts";
+import { riscv64Processor } from "../engine.ts";
+import type { RiscvHart } from "../hart.ts";
 
 const BASE = 0x8000_0000;
 const ILLEGAL = 2;
@@ -16,7 +17,7 @@ const FS = { off: 0, initial: 1 << 13, clean: 2 << 13, dirty: 3 << 13 };
 const FLAG = { NX: 1, UF: 2, OF: 4, DZ: 8, NV: 16 };
 
 interface Run {
-  readonly hart: Hart;
+  readonly hart: RiscvHart;
   readonly cause: number;
   readonly tval: number;
   /** Instructions that the interpreter or the exact tier retired. */
@@ -26,8 +27,8 @@ interface Run {
 type Tier = "run" | "step";
 
 /** Runs a piece of code in machine mode until it traps, which at its end it does by `ebreak`. */
-function runCode(tier: Tier, code: string | readonly number[], prepare: (hart: Hart) => void): Run {
-  const machine = createMachine({ ramBase: BASE, ramSize: 1 << 20, harts: 1, tier });
+function runCode(tier: Tier, code: string | readonly number[], prepare: (hart: RiscvHart) => void): Run {
+  const machine = createMachine({ processor: riscv64Processor, ramBase: BASE, ramSize: 1 << 20, harts: 1, tier });
   const words = typeof code === "string" ? code : code.map((word) => `.word ${word >>> 0}`).join("\n");
   machine.memory.write(BASE, assemble(`${words}\nebreak`, { base: BASE }).bytes);
   const [hart] = machine.harts;
@@ -44,11 +45,11 @@ function runCode(tier: Tier, code: string | readonly number[], prepare: (hart: H
   return { hart, cause: trapped.cause, tval: trapped.tval, retired: hart.instructionsRetired };
 }
 
-function setF(hart: Hart, register: number, bits: bigint): void {
+function setF(hart: RiscvHart, register: number, bits: bigint): void {
   hart.setF(register, Number(BigInt.asIntN(32, bits)), Number(BigInt.asIntN(32, bits >> 32n)));
 }
 
-function getF(hart: Hart, register: number): bigint {
+function getF(hart: RiscvHart, register: number): bigint {
   return (BigInt(hart.fHi(register) >>> 0) << 32n) | BigInt(hart.fLo(register) >>> 0);
 }
 

@@ -2,26 +2,26 @@
  * A hart's translation look-aside buffers.
  *
  * A hart has several contexts, each with its own three tables (load, store, execute) of 1024 entries. A context belongs to
- * what decides a translation beside the address: satp, the privilege of fetches and of data, SUM and MXR. So a trap, a
- * return or a change of satp only changes contexts, and flushes nothing.
+ * what decides a translation beside the address: the address space (satp, CR3), the privileges of fetches and of data, and
+ * modes. So a trap, a return or a change of address space only changes contexts, and flushes nothing.
  *
  *     entry (16 bytes)   tag: the page's virtual address, or all ones | addend | physical page number
  *                        index: bits 12..21 of the address
  *
- * `addend` leads from a virtual address to this memory's (load, store), or is the address of the page's records (execute).
- * The interpreter compares the tag with the address including its alignment bits, so that a misaligned access misses.
+ * `addend` leads from a virtual address to this memory's (load, store), or to what was decoded of the page (execute). The
+ * interpreter may compare the tag with the address including its alignment bits, so that a misaligned access misses.
  */
 import { highHalf, toNumber } from "../../lib/word64.ts";
-import { SATP_HI, SATP_HI_SHIFT } from "../../isa/riscv64/csrs.ts";
-import type { AccessType, Privilege, TlbEntry } from "./hart.ts";
+import type { AccessType, TlbEntry } from "../hart.ts";
 import { TLB, TLB_CONTEXT_SIZE, TLB_CONTEXTS, TLB_ENTRIES, TLB_ENTRY_SIZE, tlbContext, type Layout } from "./layout.ts";
 
-/** What a context is for. `flags`: bits 0-1 fetch privilege, 2-3 data privilege, 4 SUM, 5 MXR. */
 interface Context {
   readonly base: number;
-  satpLo: number;
-  satpHi: number;
+  /** What it is for, as given to `select`. */
+  spaceLo: number;
+  spaceHi: number;
   flags: number;
+  asid: number;
   isUsed: boolean;
   /** The entries filled since it was last cleared, so that clearing costs what was filled; then all of it. */
   readonly filled: Int32Array;
@@ -50,9 +50,10 @@ export class TlbSet {
     for (let i = 0; i < TLB_CONTEXTS; i++) {
       this.contexts.push({
         base: tlbContext(layout, hart, i),
-        satpLo: 0,
-        satpHi: 0,
+        spaceLo: 0,
+        spaceHi: 0,
         flags: 0,
+        asid: 0,
         isUsed: false,
         filled: new Int32Array(MAX_LOGGED),
         filledCount: MAX_LOGGED,
@@ -65,20 +66,24 @@ export class TlbSet {
     this.current = this.contexts[0] as Context;
   }
 
-  /** The base of the context for these circumstances; it becomes the current one. */
-  select(satpLo: number, satpHi: number, flags: number): number {
+  /**
+   * The base of the context for these circumstances; it becomes the current one. `space` names the address space, and `asid` what
+   * `flush` selects it by. `flags`: bits 0-1 privilege of fetches, 2-3 of data, then modes as the architecture numbers them.
+   */
+  select(spaceLo: number, spaceHi: number, flags: number, asid: number): number {
     let oldest = this.current;
     for (const context of this.contexts) {
-      if (context.isUsed && context.satpLo === satpLo && context.satpHi === satpHi && context.flags === flags) {
+      if (context.isUsed && context.spaceLo === spaceLo && context.spaceHi === spaceHi && context.flags === flags) {
         context.stamp = ++this.clock;
         this.current = context;
         return context.base;
       }
       if (context.stamp < oldest.stamp || oldest === this.current) oldest = context;
     }
-    oldest.satpLo = satpLo;
-    oldest.satpHi = satpHi;
+    oldest.spaceLo = spaceLo;
+    oldest.spaceHi = spaceHi;
     oldest.flags = flags;
+    oldest.asid = asid;
     oldest.isUsed = true;
     oldest.stamp = ++this.clock;
     this.clear(oldest);
@@ -124,11 +129,14 @@ export class TlbSet {
     return this.words[index + 3] ?? 0;
   }
 
-  /** As sfence.vma: of one address or all, of one ASID or all. May flush more than asked for, never less. */
+  /**
+   * Flushes one address or all, of one ASID or all. May flush more than asked for, never less: what is global goes with the
+   * context that it was filled in, and a global page is flushed by a flush of its address in all ASIDs.
+   */
   flush(virtualAddress: number | undefined, asid: number | undefined): void {
     for (const context of this.contexts) {
       if (!context.isUsed) continue;
-      if (asid !== undefined && asidOf(context) !== asid) continue;
+      if (asid !== undefined && context.asid !== asid) continue;
       if (virtualAddress === undefined) this.clear(context);
       else this.flushPage(context, virtualAddress);
     }
@@ -166,8 +174,8 @@ export class TlbSet {
             virtualPage: toNumber(this.words[index + 1] ?? 0, lo & ~HOST_ONLY),
             physicalPage: this.physicalPageAt(index) * 4096,
             access,
-            satp: { hi: context.satpHi, lo: context.satpLo },
-            privilege: ((access === "execute" ? context.flags : context.flags >> 2) & 3) as Privilege,
+            space: { hi: context.spaceHi, lo: context.spaceLo },
+            privilege: (access === "execute" ? context.flags : context.flags >> 2) & 3,
           });
         }
       }
@@ -223,5 +231,3 @@ export class TlbSet {
 function entryIndex(base: number, access: AccessType, lo: number): number {
   return (base + TLB[access] + ((lo >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
 }
-
-const asidOf = (context: Context): number => (context.satpHi & SATP_HI.ASID) >>> SATP_HI_SHIFT.ASID;

@@ -4,7 +4,7 @@
  *
  *     |<------- pause ------->|<- samples x quantum ->|<------- pause ------->| …      in retired instructions
  */
-import type { HartCore } from "./hart-core.ts";
+import type { EngineHart } from "../processor.ts";
 
 export interface Hotness {
   /** Instructions between samplings; Infinity never samples. */
@@ -36,23 +36,23 @@ export class Sampler {
   }
 
   /** A hart has run so many instructions and was stopped; true when a sampling is complete. */
-  add(hart: HartCore, spent: number): boolean {
+  add(hart: EngineHart, spent: number): boolean {
     if (this.pause > 0) {
       this.pause -= spent;
       return false;
     }
-    const record = hart.currentRecord;
-    if (record !== undefined) this.seen.set(record, (this.seen.get(record) ?? 0) + 1);
+    const { place } = hart;
+    if (place !== undefined) this.seen.set(place, (this.seen.get(place) ?? 0) + 1);
     this.left--;
     return this.left <= 0;
   }
 
-  /** The records found hot, the hottest first; the next sampling comes after a pause. */
+  /** The places found hot, the hottest first; the next sampling comes after a pause. */
   take(): number[] {
     const hot = [...this.seen].filter(([, count]) => count >= this.hotness.threshold).toSorted((a, b) => b[1] - a[1]);
     this.seen.clear();
     this.left = this.hotness.samples;
     this.pause = this.hotness.pause;
-    return hot.map(([record]) => record);
+    return hot.map(([place]) => place);
   }
 }
