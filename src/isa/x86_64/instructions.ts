@@ -1,21 +1,116 @@
 // The instruction table of x86-64: one row for each encoding, from which decoder, assembler and disassembler are driven.
 //
-//     { mnemonic: "add", encoding: "00 /r", operands: "Eb,Gb" }
+//     { id, mnemonic: "add", extension: "base", map: "", opcode: 0x00, modRm: "register", operands: [Eb, Gb], … }
 //
-// An encoding is written as in the SDM: mandatory prefix (NP, 66, F3, F2), opcode bytes, then
+// It is the x86-64-v2 level: what has a VEX or EVEX prefix, and what came with them (BMI, …), is undefined. A mnemonic is Intel's, but one
+// mnemonic has all sizes and conditions:
 //
-//     /r        a ModRM byte with a register in its reg field          /0 … /7   a ModRM byte whose reg field is part of the opcode
-//     +r        the low three bits of the opcode name a register       +cc       … name a condition (one row, sixteen opcodes: see expand)
-//     m  r      after /r or /n: memory only, or register only (mod)     w0 w1     REX.W is part of the opcode
-//     C0 …      a literal second byte stands for a whole ModRM byte
-//     ib iw …   immediates are known from the operands
+//     jcc setcc cmovcc       `Decoded.condition` says which            movs cmps stos lods scas ins outs     the size is `operandSize`
+//     cbw (cwde, cdqe), cwd (cdq, cqo), pushf, popf, iret, pusha, popa, sysret …    the size is `operandSize`
+//     jcxz (jecxz, jrcxz)    the size is `addressSize`                 callf jmpf retf                       far transfers
+//     fxsave xsave …         `isWide` makes fxsave64, xsave64 … of them
 //
-// Operands are in Intel's order, written as in SDM volume 2, appendix A.2: a letter for where (E ModRM.rm general register or memory, G ModRM.reg general
-// register, M memory, R ModRM.rm general register, I immediate, J relative, O absolute address, Z opcode register, A far pointer, S segment, C control,
-// D debug register, V xmm in reg, W xmm or memory, U xmm in rm, P mmx in reg, Q mmx or memory, N mmx in rm, X and Y string source and
-// destination) and a letter for size (b 1, w 2, d 4, q 8, v 2/4/8 by operand size, z immediates of 2/4 by operand size, y 4/8, x 16, …); or a
-// fixed register (AL, CL, DX, rAX, …) or 1. Flags are letters of `flags` below.
-//
-// Intel SDM volume 2, chapters 3 to 5 and appendix A (opcode map).
-/** Opcode maps: one-byte, 0F, 0F 38, 0F 3A. */
-export type OpcodeMap = "" | "0f" | "0f38" | "0f3a";
+// How rows are written is in instruction-rows.ts; they are in instructions-*.ts. Intel SDM volume 2, chapters 3 to 5 and appendix A.
+
+import { type Attribute, type ParsedRow, parseRow, type Row } from "./instruction-rows.ts";
+import { BASE_ROWS, LEGACY_ROWS, STRING_ROWS } from "./instructions-base.ts";
+import { MMX_ROWS, SSE2_INTEGER_ROWS, SSE41_INTEGER_ROWS, SSE42_ROWS, SSSE3_ROWS } from "./instructions-packed.ts";
+import { SSE2_FLOAT_ROWS, SSE3_ROWS, SSE41_FLOAT_ROWS, SSE_ROWS } from "./instructions-sse.ts";
+import { SYSTEM_ROWS, VITRINE_ROWS } from "./instructions-system.ts";
+import { X87_ROWS } from "./instructions-x87.ts";
+
+export type {
+  Attribute,
+  MandatoryPrefix,
+  OpcodeMap,
+  OperandPlace,
+  OperandSize,
+  OperandTemplate,
+} from "./instruction-rows.ts";
+
+/**
+ * Rows by extension. An extension here is a kind of state: what needs no x87, mm or xmm register and no MXCSR is "base", even if SSE4.2 added it
+ * (crc32); "mmx" is what works on mm registers and on no xmm register; "string" and "legacy" are the parts of the base that repeat, and that 64-bit
+ * mode has not.
+ */
+const ROWS = {
+  base: BASE_ROWS,
+  string: STRING_ROWS,
+  legacy: LEGACY_ROWS,
+  system: SYSTEM_ROWS,
+  x87: X87_ROWS,
+  mmx: MMX_ROWS,
+  sse: SSE_ROWS,
+  sse2: [...SSE2_FLOAT_ROWS, ...SSE2_INTEGER_ROWS],
+  sse3: SSE3_ROWS,
+  ssse3: SSSE3_ROWS,
+  "sse4.1": [...SSE41_FLOAT_ROWS, ...SSE41_INTEGER_ROWS],
+  "sse4.2": SSE42_ROWS,
+  vitrine: VITRINE_ROWS,
+};
+
+export type Extension = keyof typeof ROWS;
+
+/** The mnemonics of one or more extensions. A mnemonic can be in several: mov in base and system, paddb in mmx and sse2. */
+export type MnemonicOfExtension<E extends Extension> = (typeof ROWS)[E][number][0];
+
+/** The mnemonics of the table, as a literal union: a record keyed by it is checked for completeness by the compiler. */
+export type Mnemonic = MnemonicOfExtension<Extension>;
+
+/** The index of an instruction's row in `INSTRUCTIONS`. */
+export type InstructionId = number;
+
+/** One instruction: a row of the table. */
+export interface Instruction extends ParsedRow {
+  readonly id: InstructionId;
+  readonly mnemonic: Mnemonic;
+  readonly extension: Extension;
+  /** As it is written in the table. */
+  readonly encoding: string;
+}
+
+/** The table, indexed by `InstructionId`. Where several rows fit, the first one counts. */
+export const INSTRUCTIONS: readonly Instruction[] = parseTable();
+
+function parseTable(): Instruction[] {
+  const result: Instruction[] = [];
+  for (const [extension, rows] of Object.entries(ROWS) as [Extension, readonly Row<Mnemonic>[]][]) {
+    for (const row of rows)
+      result.push({ id: result.length, mnemonic: row[0], extension, encoding: row[1], ...parseRow(row) });
+  }
+  return result;
+}
+
+/** The row of an instruction; throws RangeError for a number that is not an id. */
+export function instructionOf(id: InstructionId): Instruction {
+  const row = INSTRUCTIONS[id];
+  if (row === undefined) throw new RangeError(`no instruction has id ${id}`);
+  return row;
+}
+
+/** The mnemonic of an instruction. */
+export function mnemonicOf(id: InstructionId): Mnemonic {
+  return instructionOf(id).mnemonic;
+}
+
+export function hasAttribute(instruction: Instruction, attribute: Attribute): boolean {
+  return instruction.attributes.has(attribute);
+}
+
+let rowsByMnemonic: Map<string, Instruction[]> | undefined;
+
+/** All rows of a mnemonic, in the order of the table; none for what is no mnemonic. */
+export function instructionsOf(mnemonic: string): readonly Instruction[] {
+  rowsByMnemonic ??= groupByMnemonic();
+  return rowsByMnemonic.get(mnemonic) ?? [];
+}
+
+function groupByMnemonic(): Map<string, Instruction[]> {
+  const result = new Map<string, Instruction[]>();
+  for (const row of INSTRUCTIONS) {
+    const rows = result.get(row.mnemonic);
+    if (rows === undefined) result.set(row.mnemonic, [row]);
+    else rows.push(row);
+  }
+  return result;
+}
