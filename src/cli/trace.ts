@@ -74,7 +74,7 @@ function attach(system: Vitrine, options: ParsedOptions, write: (line: string) =
     traceTraps(system.kernel, { write, interrupts: values.has("interrupts") });
     return undefined;
   }
-  const names = [...system.kernel.arch.callNumbers.keys()];
+  const names = [...new Set(system.kernel.arch.callNames.values())];
   const text = one(values, "trace");
   const set = text === undefined ? undefined : parseCallSet(text, names);
   if (set !== undefined && "unknown" in set) {

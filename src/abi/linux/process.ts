@@ -133,6 +133,14 @@ export const PR_GET_THP_DISABLE = 42;
 export const PR_CAP_AMBIENT = 47;
 export const PR_SET_VMA = 0x5356_4d41;
 
+/** arch_prctl of x86-64 (uapi asm/prctl.h). */
+export const ARCH_SET_GS = 0x1001;
+export const ARCH_SET_FS = 0x1002;
+export const ARCH_GET_FS = 0x1003;
+export const ARCH_GET_GS = 0x1004;
+export const ARCH_GET_CPUID = 0x1011;
+export const ARCH_SET_CPUID = 0x1012;
+
 /** Auxiliary vector. */
 export const AT_NULL = 0;
 export const AT_PHDR = 3;

@@ -1,4 +1,4 @@
-// File attributes as user programs see them: struct stat (per architecture), struct statx, struct statfs, struct linux_dirent64.
+// File attributes as user programs see them: struct stat (per architecture), struct statx, struct statfs, directory entries.
 // Layouts: uapi asm-generic/stat.h (riscv64), arch/x86 asm/stat.h, linux/stat.h, asm-generic/statfs.h.
 //
 //            dev ino  nlink mode uid gid rdev size blksize blocks atime mtime ctime   bytes
@@ -168,5 +168,17 @@ export function encodeDirent64(inode: number, nextOffset: number, type: number, 
   writeU16(bytes, 16, length);
   writeU8(bytes, 18, type);
   for (let i = 0; i < name.length; i++) bytes[19 + i] = name.charCodeAt(i);
+  return bytes;
+}
+
+/** One struct linux_dirent, the older layout: the name at 18, its type in the last byte. */
+export function encodeDirent(inode: number, nextOffset: number, type: number, name: string): Uint8Array<ArrayBuffer> {
+  const length = (18 + name.length + 2 + 7) & ~7;
+  const bytes = new Uint8Array(length);
+  writeU64(bytes, 0, inode);
+  writeU64(bytes, 8, nextOffset);
+  writeU16(bytes, 16, length);
+  for (let i = 0; i < name.length; i++) bytes[18 + i] = name.charCodeAt(i);
+  writeU8(bytes, length - 1, type);
   return bytes;
 }

@@ -96,6 +96,7 @@ export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   priority: enumeration(byPrefix(process, "PRIO_")),
   sched: enumeration(byPrefix(process, "SCHED_", ["SCHED_RESET_ON_FORK"])),
   prctl: enumeration(byPrefix(process, "PR_")),
+  arch_prctl: enumeration(byPrefix(process, "ARCH_")),
   getrandom: bits(byPrefix(process, "GRND_")),
   membarrier: enumeration(byPrefix(process, "MEMBARRIER_CMD_")),
   "sigmask-how": enumeration(pick(signals, ["SIG_BLOCK", "SIG_UNBLOCK", "SIG_SETMASK"])),

@@ -19,6 +19,7 @@ import { SIGINFO_SIZE, signalName } from "../../abi/linux/signals.ts";
 import { S_IFMT } from "../../abi/linux/stat.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Thread } from "../../kernel/process/types.ts";
+import { COMPATIBLE_CALLS } from "../../kernel/syscall/table.ts";
 import type { ArgumentSpec, SyscallResult, SyscallRow } from "../../kernel/syscall/row.ts";
 import { readI32, readI64, readU16, readU32, readU64 } from "../../lib/bytes.ts";
 import { peekString, peekUser } from "../peek.ts";
@@ -94,17 +95,24 @@ const FCNTL_ARGUMENTS: Readonly<Record<number, string>> = { [F_SETFD]: "descript
 
 /** How many arguments are shown: what a call does not look at in this case is left out, as strace does. */
 export function shownArguments(row: SyscallRow, args: Int32Array): number {
-  const second = args[4] ?? 0;
+  /** How many arguments there are up to that one. */
+  const upTo = (name: string): number => row.args.findIndex((spec) => spec.name === name) + 1;
   switch (row.name) {
-    case "openat":
-      return (second & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) === 0 ? 3 : 4;
+    case "open":
+    case "openat": {
+      const flags = args[2 * (upTo("flags") - 1)] ?? 0;
+      return (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) === 0 ? upTo("flags") : upTo("mode");
+    }
     case "fcntl":
       return [F_GETFD, F_GETFL].includes(args[2] ?? 0) ? 2 : 3;
     case "clone": {
       const flags = args[0] ?? 0;
-      if ((flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)) !== 0) return 5;
-      if ((flags & CLONE_SETTLS) !== 0) return 4;
-      return (flags & CLONE_PARENT_SETTID) !== 0 ? 3 : 2;
+      const used = [
+        (flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)) !== 0 ? upTo("child_tidptr") : 0,
+        (flags & CLONE_SETTLS) !== 0 ? upTo("tls") : 0,
+        (flags & CLONE_PARENT_SETTID) !== 0 ? upTo("parent_tidptr") : 0,
+      ];
+      return Math.max(upTo("child_stack"), ...used);
     }
     case "mremap":
       return ((args[6] ?? 0) & MREMAP_FIXED) === 0 ? 4 : 5;
@@ -146,8 +154,7 @@ export function showCall(
 
 /** Name of a call by its number, whether the kernel has it or not. */
 export function callName(k: Kernel, number: number): string {
-  for (const [name, other] of k.arch.callNumbers) if (other === number) return name;
-  return `syscall_0x${number.toString(16)}`;
+  return k.arch.callNames.get(number) ?? `syscall_0x${(number % COMPATIBLE_CALLS).toString(16)}`;
 }
 
 /** All six arguments of a call that has no row. */
@@ -241,6 +248,8 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
   waitstatus: structure(4, (bytes) => `[${showWaitStatus(readI32(bytes, 0))}]`),
   timespec: structure(16, (bytes) => showTimespec(bytes, 0)),
   "timespec-pair": structure(32, (bytes) => `[${showTimespec(bytes, 0)}, ${showTimespec(bytes, 16)}]`),
+  "timeval-pair": structure(32, (bytes) => `[${showTimeval(bytes, 0)}, ${showTimeval(bytes, 16)}]`),
+  utimbuf: structure(16, (bytes) => `{actime=${readI64(bytes, 0)}, modtime=${readI64(bytes, 8)}}`),
   timeval: structure(16, (bytes) => showTimeval(bytes, 0)),
   itimerval: structure(32, (bytes) => `{it_interval=${showTimeval(bytes, 0)}, it_value=${showTimeval(bytes, 16)}}`),
   itimerspec: structure(32, (bytes) => `{it_interval=${showTimespec(bytes, 0)}, it_value=${showTimespec(bytes, 16)}}`),

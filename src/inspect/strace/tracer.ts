@@ -46,20 +46,20 @@ export interface Tracer {
 /** Groups that `-e` knows beside names of calls, as strace's `%class`. */
 const CALL_CLASSES: Readonly<Record<string, (row: string) => boolean>> = {
   "%file": (name) =>
-    /open|stat|access|link|mkdir|mknod|rename|chdir|chroot|chmod|chown|truncate$|utimens|execve|mount|readlink|getcwd|xattr/.test(
+    /open|creat$|stat|access|link|mkdir|rmdir|mknod|rename|chdir|chroot|chmod|chown|truncate$|utime|execve|mount|readlink|getcwd|xattr/.test(
       name,
     ) && !/^f(stat|chmod|chown|truncate|chdir)$/.test(name),
   "%desc": (name) =>
     /read|write|open|close|dup|fcntl|ioctl|lseek|^f(stat|chmod|chown|truncate|sync|datasync|lock|allocate)|pipe|poll|select|sendfile|getdents|splice|copy_file|epoll|eventfd|mmap/.test(
       name,
-    ) && name !== "readlinkat",
+    ) && !name.startsWith("readlink"),
   "%process": (name) =>
     /^(clone|clone3|fork|vfork|execve|execveat|exit|exit_group|wait4|waitid|kill|tkill|tgkill|rt_sigqueueinfo)$/.test(
       name,
     ),
   "%signal": (name) => /^(rt_sig|kill|tkill|tgkill|sigaltstack|pause|signalfd)/.test(name),
   "%memory": (name) => /^(brk|mmap|munmap|mprotect|mremap|madvise|mincore|msync|mlock|munlock)/.test(name),
-  "%time": (name) => /clock_|nanosleep|timeofday|^times$|timer|alarm/.test(name),
+  "%time": (name) => /clock_|nanosleep|timeofday|^times?$|timer|alarm/.test(name),
   "%net": (name) => /socket|bind|listen|accept|connect|send|recv|shutdown/.test(name),
 };
 

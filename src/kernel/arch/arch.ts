@@ -56,8 +56,8 @@ export interface Arch {
   registers(k: Kernel, thread: Thread): { name: string; value: string }[];
 
   // For people.
-  /** Call numbers by name, those without a row too. */
-  readonly callNumbers: ReadonlyMap<string, number>;
+  /** Names of calls by number, as in `systemCalls`; of those without a row too. */
+  readonly callNames: ReadonlyMap<number, string>;
   /** Registers of a hart as it is now, system registers included; values as 16 hex digits. */
   hartRegisters(k: Kernel, hart: number): { name: string; value: string }[];
   /** A trap cause in the manual's words. */
@@ -132,6 +132,8 @@ export interface AddressLayout {
   readonly stackTop: VirtAddr;
   /** Top of the top-down mmap area. */
   readonly mmapTop: VirtAddr;
+  /** Where MAP_32BIT puts a mapping; absent where the ABI has no such flag. */
+  readonly lowMappings?: { readonly start: VirtAddr; readonly end: VirtAddr };
   /** Base for position-independent programs. */
   readonly pieBase: VirtAddr;
 }

@@ -20,6 +20,8 @@ export interface MapRequest {
   /** A hint, or with `fixed` the very place. Page-aligned. */
   readonly address?: VirtAddr | number | undefined;
   readonly fixed?: "replace" | "no-replace" | undefined;
+  /** Where to look for a place when the hint is not free; default: below the space's mmap top. */
+  readonly within?: { readonly start: number; readonly end: number } | undefined;
   /** Bytes; rounded up to pages. */
   readonly length: number;
   readonly protection: Protection;
@@ -165,12 +167,17 @@ export function setBreak(k: Kernel, space: AddressSpace, address: number): VirtA
   return space.breakEnd;
 }
 
-/** A free range of `length` bytes, top-down below the space's mmap top; clear of the guard gap below stacks. */
-export function findGap(k: Kernel, space: AddressSpace, length: number): VirtAddr | "ENOMEM" {
-  let top: number = Math.min(space.mmapTop, k.arch.layout.userTop);
+/** A free range of `length` bytes, top-down within bounds or below the space's mmap top; clear of the guard gap below stacks. */
+export function findGap(
+  k: Kernel,
+  space: AddressSpace,
+  length: number,
+  within: MapRequest["within"] = { start: MINIMUM_ADDRESS, end: space.mmapTop },
+): VirtAddr | "ENOMEM" {
+  let top: number = Math.min(within.end, k.arch.layout.userTop);
   for (let i = space.regions.length - 1; i >= -1; i--) {
     const region = space.regions[i];
-    const floor = region === undefined ? MINIMUM_ADDRESS : region.end;
+    const floor = Math.max(region?.end ?? MINIMUM_ADDRESS, within.start);
     if (floor <= top && top - floor >= length) return virtAddr(top - length);
     if (region !== undefined) top = Math.min(top, region.start - (region.growsDown ? STACK_GUARD_GAP : 0));
   }
@@ -290,7 +297,7 @@ function choosePlace(k: Kernel, space: AddressSpace, request: MapRequest, length
     const isClear = above?.growsDown !== true || above.start - (hint + length) >= STACK_GUARD_GAP;
     if (hint + length <= k.arch.layout.userTop && isFree(space, hint, hint + length) && isClear) return hint;
   }
-  return findGap(k, space, length);
+  return findGap(k, space, length, request.within);
 }
 
 function isFree(space: AddressSpace, start: number, end: number): boolean {

@@ -5,7 +5,7 @@ import type { Errno } from "../../abi/linux/errno.ts";
 import { ST_NOEXEC, ST_NOSUID, ST_RDONLY, ST_VALID } from "../../abi/linux/mount.ts";
 import * as flag from "../../abi/linux/open-flags.ts";
 import { encodeStat, encodeStatfs, encodeStatx, STATX_RESERVED } from "../../abi/linux/stat.ts";
-import { TIMESPEC_SIZE, UTIME_NOW, UTIME_OMIT } from "../../abi/linux/time.ts";
+import { TIMESPEC_SIZE, TIMEVAL_SIZE, UTIME_NOW, UTIME_OMIT } from "../../abi/linux/time.ts";
 import { PAGE_SIZE } from "../../lib/address.ts";
 import { readI64 } from "../../lib/bytes.ts";
 import { changeMode, changeOwner, changeSize, changeTimes, statInode, type TimeChange } from "../fs/attributes.ts";
@@ -248,6 +248,69 @@ const utimensat = defineCall({
   },
 });
 
+/** utime: whole seconds, as struct utimbuf. */
+const utime = defineCall({
+  name: "utime",
+  args: [
+    { name: "filename", type: "path" },
+    { name: "times", type: "pointer", show: "utimbuf:in" },
+  ],
+  result: "int",
+  handler: (call, path, address) => {
+    const bytes = address === 0 ? undefined : copyFromUser(call.k, call.process.space, address, 16);
+    if (bytes === "EFAULT") return "EFAULT";
+    const ref = placeAt(call, flag.AT_FDCWD, path, { followLast: true });
+    if (failed(ref)) return ref;
+    const change = (offset: number): TimeChange =>
+      bytes === undefined
+        ? { kind: "now" }
+        : { kind: "set", time: { seconds: readI64(bytes, offset), nanoseconds: 0 } };
+    return changeTimes(call.k, call.process, ref, change(0), change(8));
+  },
+});
+
+/** futimesat and utimes: two struct timeval. */
+function changeTimesAt(call: Call, dirfd: number, pathAddress: number, timesAddress: number): 0 | Errno {
+  const times = timesAddress === 0 ? NOW_BOTH : readTimevals(call, timesAddress);
+  if (failed(times)) return times;
+  const path = optionalString(call, pathAddress, flag.PATH_MAX);
+  if (failed(path)) return path;
+  const ref =
+    path.text === undefined ? openPlaceOf(call, dirfd) : placeAt(call, dirfd, path.text, { followLast: true });
+  return failed(ref) ? ref : changeTimes(call.k, call.process, ref, times.atime, times.mtime);
+}
+
+const TIMEVALS_ARGUMENTS = [
+  { name: "filename", type: "pointer", show: "string:in" },
+  { name: "times", type: "pointer", show: "timeval-pair:in" },
+] as const;
+
+const futimesat = defineCall({
+  name: "futimesat",
+  args: [{ name: "dirfd", type: "fd" }, ...TIMEVALS_ARGUMENTS],
+  result: "int",
+  handler: changeTimesAt,
+});
+
+const utimes = defineCall({
+  name: "utimes",
+  args: TIMEVALS_ARGUMENTS,
+  result: "int",
+  handler: (call, path, times) => (path === 0 ? "EFAULT" : changeTimesAt(call, flag.AT_FDCWD, path, times)),
+});
+
+function readTimevals({ k, process }: Call, address: number): { atime: TimeChange; mtime: TimeChange } | Errno {
+  const bytes = copyFromUser(k, process.space, address, 2 * TIMEVAL_SIZE);
+  if (failed(bytes)) return bytes;
+  const changes = [0, TIMEVAL_SIZE].map((offset): TimeChange | undefined => {
+    const [seconds, microseconds] = [readI64(bytes, offset), readI64(bytes, offset + 8)];
+    if (!(microseconds >= 0 && microseconds < 1e6)) return undefined;
+    return { kind: "set", time: { seconds, nanoseconds: microseconds * 1000 } };
+  });
+  const [atime, mtime] = changes;
+  return atime === undefined || mtime === undefined ? "EINVAL" : { atime, mtime };
+}
+
 const NOW_BOTH: { atime: TimeChange; mtime: TimeChange } = { atime: { kind: "now" }, mtime: { kind: "now" } };
 
 function openPlaceOf(call: Call, fd: number): PathRef | "EBADF" {
@@ -445,6 +508,9 @@ export const fileAttributeCalls: readonly SyscallRow[] = [
   fchown,
   fchownat,
   utimensat,
+  utime,
+  utimes,
+  futimesat,
   truncate,
   ftruncate,
   fallocate,

@@ -4,7 +4,7 @@
 
 import type { Errno } from "../../abi/linux/errno.ts";
 import * as flag from "../../abi/linux/open-flags.ts";
-import { deviceMajor, deviceMinor, encodeDirent64 } from "../../abi/linux/stat.ts";
+import { deviceMajor, deviceMinor, encodeDirent, encodeDirent64 } from "../../abi/linux/stat.ts";
 import { getAnyFile, getFile } from "../fs/descriptors.ts";
 import { directoryEntries } from "../fs/directory-file.ts";
 import { filesystemOperations } from "../fs/filesystem-operations.ts";
@@ -240,44 +240,62 @@ const getcwd = defineCall({
   },
 });
 
+/** Lists a directory in records of the layout that `encode` makes. */
+function listDirectory(
+  call: Call,
+  fd: number,
+  address: number,
+  count: number,
+  encode: typeof encodeDirent64,
+): number | Errno {
+  const file = getFile(call.process, fd);
+  if (failed(file)) return file;
+  if (file.kind !== "directory") return "ENOTDIR";
+  const entries = directoryEntries(call.k, file);
+  if (failed(entries)) return entries;
+  const records: Uint8Array[] = [];
+  let length = 0;
+  let next = file.offset;
+  for (; next < entries.length; next++) {
+    const entry = entries[next];
+    if (entry === undefined) break;
+    // d_type is the kind's bits of st_mode, four places down.
+    const record = encode(entry.inode, next + 1, KIND_BITS[entry.kind] >> 12, entry.name);
+    if (length + record.length > count) break;
+    records.push(record);
+    length += record.length;
+  }
+  if (length === 0) return file.offset < entries.length ? "EINVAL" : 0;
+  if (checkUserRange(call.k, call.process.space, address, length, "write") !== 0) return "EFAULT";
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const record of records) {
+    bytes.set(record, at);
+    at += record.length;
+  }
+  file.offset = next;
+  const given = give(call, address, bytes);
+  return failed(given) ? given : length;
+}
+
+const LISTING_ARGUMENTS = [
+  { name: "fd", type: "fd" },
+  { name: "dirp", type: "pointer", show: "dirents:out:RESULT" },
+  { name: "count", type: "uint" },
+] as const;
+
 const getdents64 = defineCall({
   name: "getdents64",
-  args: [
-    { name: "fd", type: "fd" },
-    { name: "dirp", type: "pointer", show: "dirents:out:RESULT" },
-    { name: "count", type: "uint" },
-  ],
+  args: LISTING_ARGUMENTS,
   result: "size",
-  handler: (call, fd, address, count) => {
-    const file = getFile(call.process, fd);
-    if (failed(file)) return file;
-    if (file.kind !== "directory") return "ENOTDIR";
-    const entries = directoryEntries(call.k, file);
-    if (failed(entries)) return entries;
-    const records: Uint8Array[] = [];
-    let length = 0;
-    let next = file.offset;
-    for (; next < entries.length; next++) {
-      const entry = entries[next];
-      if (entry === undefined) break;
-      // d_type is the kind's bits of st_mode, four places down.
-      const record = encodeDirent64(entry.inode, next + 1, KIND_BITS[entry.kind] >> 12, entry.name);
-      if (length + record.length > count) break;
-      records.push(record);
-      length += record.length;
-    }
-    if (length === 0) return file.offset < entries.length ? "EINVAL" : 0;
-    if (checkUserRange(call.k, call.process.space, address, length, "write") !== 0) return "EFAULT";
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const record of records) {
-      bytes.set(record, at);
-      at += record.length;
-    }
-    file.offset = next;
-    const given = give(call, address, bytes);
-    return failed(given) ? given : length;
-  },
+  handler: (call, fd, address, count) => listDirectory(call, fd, address, count, encodeDirent64),
+});
+
+const getdents = defineCall({
+  name: "getdents",
+  args: LISTING_ARGUMENTS,
+  result: "size",
+  handler: (call, fd, address, count) => listDirectory(call, fd, address, count, encodeDirent),
 });
 
 export const fileNameCalls: readonly SyscallRow[] = [
@@ -294,4 +312,5 @@ export const fileNameCalls: readonly SyscallRow[] = [
   chroot,
   getcwd,
   getdents64,
+  getdents,
 ];

@@ -180,6 +180,20 @@ const dup3 = defineCall({
   },
 });
 
+const dup2 = defineCall({
+  name: "dup2",
+  args: [
+    { name: "oldfd", type: "fd" },
+    { name: "newfd", type: "fd" },
+  ],
+  result: "fd",
+  handler: (call, fd, target) => {
+    if (fd !== target) return duplicateTo(call, fd, target, false);
+    const file = getAnyFile(call.process, fd);
+    return failed(file) ? file : fd;
+  },
+});
+
 const pipe2 = defineCall({
   name: "pipe2",
   args: [
@@ -226,4 +240,14 @@ const eventfd2 = defineCall({
   },
 });
 
-export const fileOpenCalls: readonly SyscallRow[] = [openat, openat2, close, closeRange, dup, dup3, pipe2, eventfd2];
+export const fileOpenCalls: readonly SyscallRow[] = [
+  openat,
+  openat2,
+  close,
+  closeRange,
+  dup,
+  dup2,
+  dup3,
+  pipe2,
+  eventfd2,
+];

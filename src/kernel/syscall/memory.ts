@@ -66,6 +66,7 @@ const mmap = defineCall({
       protection,
       sharing,
       growsDown: (flags & abi.MAP_GROWSDOWN) !== 0,
+      within: (flags & abi.MAP_32BIT) !== 0 ? k.arch.layout.lowMappings : undefined,
       ...backing,
     });
     if (typeof mapped === "string") return mapped;

@@ -1,6 +1,7 @@
-// Calls of no larger family: prctl, randomness, memory barriers, hardware probing. prctl(2), getrandom(2), membarrier(2),
-// Documentation/arch/riscv/hwprobe.rst.
+// Calls of no larger family: prctl, arch_prctl, randomness, memory barriers, ports, hardware probing. prctl(2), arch_prctl(2),
+// getrandom(2), membarrier(2), ioperm(2), iopl(2),// Documentation/arch/riscv/hwprobe.rst.
 
+import { virtAddr } from "../../lib/address.ts";
 import { readI64, writeU64 } from "../../lib/bytes.ts";
 import * as abi from "../../abi/linux/process.ts";
 import { NSIG } from "../../abi/linux/signals.ts";
@@ -148,6 +149,61 @@ const membarrier = defineCall({
   },
 });
 
+/** The bases of FS and GS. Other codes ask for features that no processor here has. */
+const archPrctl = defineCall({
+  name: "arch_prctl",
+  args: [
+    { name: "option", type: "int", show: "arch_prctl" },
+    { name: "addr", type: "pointer" },
+  ],
+  result: "int",
+  handler: ({ k, thread, process }, option, address) => {
+    const bases = k.arch.segmentBases;
+    if (bases === undefined) return "ENOSYS";
+    const segment = option === abi.ARCH_SET_FS || option === abi.ARCH_GET_FS ? "fs" : "gs";
+    switch (option) {
+      case abi.ARCH_SET_FS:
+      case abi.ARCH_SET_GS:
+        if (!(address >= 0 && address < k.arch.layout.userTop)) return "EPERM";
+        bases.write(k, thread, segment, virtAddr(address));
+        return 0;
+      case abi.ARCH_GET_FS:
+      case abi.ARCH_GET_GS:
+        return writeUser64(k, process.space, address, bases.read(k, thread, segment));
+      case abi.ARCH_GET_CPUID:
+        return 1;
+      case abi.ARCH_SET_CPUID:
+        return "ENODEV";
+      default:
+        return "EINVAL";
+    }
+  },
+});
+
+/** Ports are the kernel's: no program gets at them, whoever runs it. */
+const iopl = defineCall({
+  name: "iopl",
+  args: [{ name: "level", type: "uint" }],
+  result: "int",
+  handler: (_call, level) => (level > 3 ? "EINVAL" : level === 0 ? 0 : "EPERM"),
+});
+
+const PORTS = 65536;
+
+const ioperm = defineCall({
+  name: "ioperm",
+  args: [
+    { name: "from", type: "ulong" },
+    { name: "num", type: "ulong" },
+    { name: "turn_on", type: "int" },
+  ],
+  result: "int",
+  handler: (_call, from, count, turnOn) => {
+    if (count === 0 || from + count > PORTS) return "EINVAL";
+    return turnOn === 0 ? 0 : "EPERM";
+  },
+});
+
 /** Instruction memory is coherent on this machine: nothing is left to do. */
 const riscvFlushIcache = defineCall({
   name: "riscv_flush_icache",
@@ -214,6 +270,9 @@ const syslog = defineCall({
 
 export const miscCalls: readonly SyscallRow[] = [
   prctl,
+  archPrctl,
+  iopl,
+  ioperm,
   getrandom,
   personality,
   membarrier,

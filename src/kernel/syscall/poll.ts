@@ -1,4 +1,4 @@
-// Waiting for several files: ppoll, pselect6, epoll. Linux man-pages: poll(2), select(2), epoll_ctl(2), epoll_wait(2).
+// Waiting for several files: poll, select, epoll. Linux man-pages: poll(2), select(2), epoll_ctl(2), epoll_wait(2).
 //
 // Each looks at every file; when none is ready the thread waits for all their keys until the deadline, and looks again.
 
@@ -6,7 +6,14 @@ import type { Errno } from "../../abi/linux/errno.ts";
 import { O_CLOEXEC } from "../../abi/linux/open-flags.ts";
 import * as poll from "../../abi/linux/poll.ts";
 import { SIGSET_SIZE } from "../../abi/linux/signals.ts";
-import { decodeTimespec, encodeTimespec, TIMESPEC_SIZE, totalNanoseconds } from "../../abi/linux/time.ts";
+import {
+  decodeTimespec,
+  encodeTimespec,
+  TIMESPEC_SIZE,
+  TIMEVAL_SIZE,
+  totalNanoseconds,
+  writeTimeval,
+} from "../../abi/linux/time.ts";
 import { readI32, readI64, readU16, readU32, writeU16, writeU32 } from "../../lib/bytes.ts";
 import { createEpoll } from "../fs/anonymous-files.ts";
 import { descriptorLimit, getFile, installFile } from "../fs/descriptors.ts";
@@ -37,6 +44,23 @@ function readDeadline(call: Call, address: number): { deadlineNs: number | undef
   if (failed(bytes)) return bytes;
   const time = decodeTimespec(bytes);
   return time === undefined ? "EINVAL" : { deadlineNs: now(k) + totalNanoseconds(time) };
+}
+
+/** As `readDeadline`, for select's struct timeval, in which Linux takes a million microseconds or more for seconds. */
+function readTimevalDeadline(call: Call, address: number): { deadlineNs: number | undefined } | Errno {
+  const { k, process, thread } = call;
+  if (address === 0) return { deadlineNs: undefined };
+  if (thread.restart?.deadlineNs !== undefined) return { deadlineNs: thread.restart.deadlineNs };
+  const bytes = copyFromUser(k, process.space, address, TIMEVAL_SIZE);
+  if (failed(bytes)) return bytes;
+  const [seconds, microseconds] = [readI64(bytes, 0), readI64(bytes, 8)];
+  if (seconds < 0 || microseconds < 0) return "EINVAL";
+  return { deadlineNs: now(k) + seconds * 1e9 + microseconds * 1000 };
+}
+
+/** The deadline of a timeout in milliseconds; negative for none. A rerun finds it in its restart data. */
+function deadlineAfter({ k, thread }: Call, timeoutMs: number): number | undefined {
+  return thread.restart?.deadlineNs ?? (timeoutMs < 0 ? undefined : now(k) + timeoutMs * 1_000_000);
 }
 
 /** Puts the caller's signal mask in force for the wait. */
@@ -131,6 +155,18 @@ const ppoll = defineCall({
   },
 });
 
+const pollCall = defineCall({
+  name: "poll",
+  args: [
+    { name: "fds", type: "pointer", show: "pollfd:in:nfds" },
+    { name: "nfds", type: "uint" },
+    { name: "timeout", type: "int" },
+  ],
+  result: "int",
+  onSignal: "interrupt",
+  handler: (call, address, count, timeoutMs) => pollFiles(call, address, count, deadlineAfter(call, timeoutMs)),
+});
+
 /** What each set of select means in events of poll. */
 const READABLE = poll.POLLIN | poll.POLLRDNORM | poll.POLLRDBAND | poll.POLLHUP | poll.POLLERR;
 const WRITABLE = poll.POLLOUT | poll.POLLWRNORM | poll.POLLWRBAND | poll.POLLERR;
@@ -210,19 +246,54 @@ const pselect6 = defineCall({
   },
 });
 
+const select = defineCall({
+  name: "select",
+  args: [
+    { name: "nfds", type: "int" },
+    { name: "readfds", type: "pointer", show: "fdset:in:nfds" },
+    { name: "writefds", type: "pointer", show: "fdset:in:nfds" },
+    { name: "exceptfds", type: "pointer", show: "fdset:in:nfds" },
+    { name: "timeout", type: "pointer", show: "timeval:in" },
+  ],
+  result: "int",
+  onSignal: "interrupt",
+  handler: (call, count, readAddress, writeAddress, exceptAddress, timeout) => {
+    const deadline = readTimevalDeadline(call, timeout);
+    if (failed(deadline)) return deadline;
+    const { deadlineNs } = deadline;
+    const result = selectFiles(call, count, [readAddress, writeAddress, exceptAddress], deadlineNs);
+    if (result !== BLOCKED && deadlineNs !== undefined) {
+      const left = new Uint8Array(TIMEVAL_SIZE);
+      writeTimeval(left, 0, Math.max(0, deadlineNs - now(call.k)));
+      give(call, timeout, left);
+    }
+    return result;
+  },
+});
+
+/** epoll_create: the size only has to be positive. */
+const epollCreate = defineCall({
+  name: "epoll_create",
+  args: [{ name: "size", type: "int" }],
+  result: "fd",
+  handler: (call, size) => (size <= 0 ? "EINVAL" : createEpollDescriptor(call, 0)),
+});
+
 const epollCreate1 = defineCall({
   name: "epoll_create1",
   args: [{ name: "flags", type: "flags" }],
   result: "fd",
-  handler: ({ k, process }, flags) => {
-    if ((flags & ~poll.EPOLL_CLOEXEC) !== 0) return "EINVAL";
-    const file = createEpoll(k);
-    if (failed(file)) return file;
-    const fd = installFile(k, process, file, { closeOnExec: (flags & O_CLOEXEC) !== 0 });
-    if (failed(fd)) releaseFile(k, file);
-    return fd;
-  },
+  handler: createEpollDescriptor,
 });
+
+function createEpollDescriptor({ k, process }: Call, flags: number): number | Errno {
+  if ((flags & ~poll.EPOLL_CLOEXEC) !== 0) return "EINVAL";
+  const file = createEpoll(k);
+  if (failed(file)) return file;
+  const fd = installFile(k, process, file, { closeOnExec: (flags & O_CLOEXEC) !== 0 });
+  if (failed(fd)) releaseFile(k, file);
+  return fd;
+}
 
 const epollCtl = defineCall({
   name: "epoll_ctl",
@@ -343,9 +414,7 @@ const epollPwait = defineCall({
   handler: (call, epfd, address, limit, timeoutMs, mask, maskSize) => {
     const masked = readMask(call, mask, maskSize);
     if (failed(masked)) return masked;
-    const kept = call.thread.restart?.deadlineNs;
-    const deadlineNs = kept ?? (timeoutMs < 0 ? undefined : now(call.k) + timeoutMs * 1_000_000);
-    return waitEpoll(call, epfd, address, limit, deadlineNs);
+    return waitEpoll(call, epfd, address, limit, deadlineAfter(call, timeoutMs));
   },
 });
 
@@ -368,4 +437,14 @@ const epollPwait2 = defineCall({
   },
 });
 
-export const pollCalls: readonly SyscallRow[] = [ppoll, pselect6, epollCreate1, epollCtl, epollPwait, epollPwait2];
+export const pollCalls: readonly SyscallRow[] = [
+  ppoll,
+  pollCall,
+  pselect6,
+  select,
+  epollCreate,
+  epollCreate1,
+  epollCtl,
+  epollPwait,
+  epollPwait2,
+];

@@ -1,12 +1,16 @@
 // All rows, numbered per ABI. A row whose name an ABI does not have (fork on riscv64) is simply not in that ABI's table.
 
+import { invertCalls } from "../../abi/linux/call-numbers.ts";
 import { RISCV64_CALLS } from "../../abi/linux/calls-riscv64.ts";
+import { I386_CALLS } from "../../abi/linux/calls-i386.ts";
 import { X86_64_CALLS } from "../../abi/linux/calls-x86_64.ts";
+import { compatibleCalls } from "./compatible.ts";
 import { fileCalls } from "./files.ts";
 import { futexCalls } from "./futex.ts";
 import { identityCalls } from "./identity.ts";
 import { memoryCalls } from "./memory.ts";
 import { miscCalls } from "./misc.ts";
+import { olderForms } from "./older-forms.ts";
 import { cloneTlsFirst, cloneTlsLast, processCalls } from "./process.ts";
 import { resourceCalls } from "./resources.ts";
 import type { SyscallRow } from "./row.ts";
@@ -14,8 +18,7 @@ import { schedulingCalls } from "./scheduling.ts";
 import { signalCalls } from "./signals.ts";
 import { timeCalls } from "./time.ts";
 
-/** Every call that the kernel serves, by family; but for clone, whose arguments are in another order on each. */
-export const ALL_CALLS: readonly SyscallRow[] = [
+const NEWER_CALLS: readonly SyscallRow[] = [
   ...processCalls,
   ...signalCalls,
   ...timeCalls,
@@ -27,6 +30,9 @@ export const ALL_CALLS: readonly SyscallRow[] = [
   ...memoryCalls,
   ...fileCalls,
 ];
+
+/** Every call that the kernel serves, by family; but for clone, whose arguments are in another order on each architecture. */
+export const ALL_CALLS: readonly SyscallRow[] = [...NEWER_CALLS, ...olderForms(NEWER_CALLS)];
 
 /** The rows by number under the numbering of one ABI. */
 export function numberRows(rows: readonly SyscallRow[], numbers: ReadonlyMap<string, number>): Map<number, SyscallRow> {
@@ -45,4 +51,16 @@ export function numberRows(rows: readonly SyscallRow[], numbers: ReadonlyMap<str
 export const COMPATIBLE_CALLS = 0x1_0000_0000;
 
 export const riscv64Calls: ReadonlyMap<number, SyscallRow> = numberRows([...ALL_CALLS, cloneTlsFirst], RISCV64_CALLS);
-export const x86_64Calls: ReadonlyMap<number, SyscallRow> = numberRows([...ALL_CALLS, cloneTlsLast], X86_64_CALLS);
+export const x86_64Calls: ReadonlyMap<number, SyscallRow> = new Map([
+  ...numberRows([...ALL_CALLS, cloneTlsLast], X86_64_CALLS),
+  ...[...numberRows(compatibleCalls(ALL_CALLS), I386_CALLS)].map(
+    ([number, row]) => [number + COMPATIBLE_CALLS, row] as const,
+  ),
+]);
+
+/** Names of all numbers of each table, of calls without a row too. */
+export const riscv64CallNames: ReadonlyMap<number, string> = invertCalls(RISCV64_CALLS);
+export const x86_64CallNames: ReadonlyMap<number, string> = new Map([
+  ...invertCalls(X86_64_CALLS),
+  ...[...invertCalls(I386_CALLS)].map(([number, name]) => [number + COMPATIBLE_CALLS, name] as const),
+]);

@@ -1,9 +1,8 @@
 // The riscv64 architecture as the core kernel sees it.
 
 import { RISCV64_ABI } from "../../../abi/linux/abi.ts";
-import { RISCV64_CALLS } from "../../../abi/linux/calls-riscv64.ts";
 import type { Arch } from "../arch.ts";
-import { riscv64Calls } from "../../syscall/table.ts";
+import { riscv64CallNames, riscv64Calls } from "../../syscall/table.ts";
 import * as context from "./context.ts";
 import { cpuInfo } from "./cpu-info.ts";
 import { consoleUart, initializeDevices, serveDevices } from "./devices.ts";
@@ -40,7 +39,7 @@ export const riscv64: Arch = {
   startProgram: context.startProgram,
   copyRegisters: context.copyRegisters,
   registers: context.registers,
-  callNumbers: RISCV64_CALLS,
+  callNames: riscv64CallNames,
   hartRegisters,
   describeCause,
   trapframeFields,
