@@ -81,10 +81,10 @@ export class HartWindow {
     this.setDouble(this.cells.idleNs, this.getDouble(this.cells.idleNs) + ns);
   }
 
-  /** Takes a nanosecond of fuel and retires nothing: what a trap costs, so that one without end uses its fuel up. */
-  spend(): void {
-    this.retire();
-    this.setDouble(this.cells.retiredLimit, this.getDouble(this.cells.retiredLimit) - 1);
-    this.passTime(1);
+  /** Takes fuel and retires nothing: what a trap costs, so that one without end uses its fuel up. */
+  spend(ns = 1): void {
+    this.set(this.cells.fuel, this.fuel - ns);
+    this.setDouble(this.cells.retiredLimit, this.getDouble(this.cells.retiredLimit) - ns);
+    this.passTime(ns);
   }
 }

@@ -11,6 +11,7 @@ import { highHalf, toNumber, type Word64 } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import type { ExactRegisters } from "./exact.ts";
 import type { SegmentState } from "./hart.ts";
+import { HartWindow } from "../engine/window.ts";
 import { CELL, segmentAttributes, segmentBase, segmentLimit, segmentSelector } from "./layout.ts";
 
 const TWO_32 = 4294967296;
@@ -23,49 +24,18 @@ const SYSTEM_FLAGS =
 /** Everything of MXCSR that rounding and exceptions depend on; its sticky flags do not matter. */
 const MXCSR_MODES = 0xffff & ~MXCSR.FLAGS;
 
-export class Registers implements ExactRegisters {
-  readonly words: Int32Array;
+export class Registers extends HartWindow implements ExactRegisters {
   readonly bytes: Uint8Array;
   private readonly halves: Uint16Array;
-  private readonly doubles: Float64Array;
-  /** Byte address of the window. */
-  base: number;
 
   constructor(memory: WasmMemory, base: number) {
-    this.words = new Int32Array(memory.buffer);
+    super(memory, base, { fuel: CELL.fuel, retiredLimit: CELL.retiredLimit, idleNs: CELL.idleNs });
     this.bytes = new Uint8Array(memory.buffer);
     this.halves = new Uint16Array(memory.buffer);
-    this.doubles = new Float64Array(memory.buffer);
-    this.base = base;
-  }
-
-  // --- Cells -------------------------------------------------------------------------------------------------------
-
-  /** One 32-bit cell. Cells are 4-byte aligned, so the words are always there. */
-  get(cell: number): number {
-    return this.words[(this.base + cell) >> 2] ?? 0;
-  }
-
-  set(cell: number, value: number): void {
-    this.words[(this.base + cell) >> 2] = value;
-  }
-
-  setWords(cell: number, lo: number, hi: number): void {
-    const index = (this.base + cell) >> 2;
-    this.words[index] = lo;
-    this.words[index + 1] = hi;
   }
 
   word(cell: number): Word64 {
     return { hi: this.get(cell + 4), lo: this.get(cell) };
-  }
-
-  getDouble(cell: number): number {
-    return this.doubles[(this.base + cell) >> 3] ?? 0;
-  }
-
-  setDouble(cell: number, value: number): void {
-    this.doubles[(this.base + cell) >> 3] = value;
   }
 
   // --- General-purpose registers -----------------------------------------------------------------------------------
@@ -241,38 +211,6 @@ export class Registers implements ExactRegisters {
   }
 
   // --- Time --------------------------------------------------------------------------------------------------------
-
-  get fuel(): number {
-    return this.get(CELL.fuel);
-  }
-
-  /** Instructions retired since reset. */
-  get retired(): number {
-    return this.getDouble(CELL.retiredLimit) - this.get(CELL.fuel);
-  }
-
-  /** The hart's own time: what it has retired, and how long it has waited. */
-  get timeNs(): number {
-    return this.retired + this.getDouble(CELL.idleNs);
-  }
-
-  /** Lets the hart retire `count` more instructions, whatever it had left. */
-  setFuel(count: number): void {
-    this.setDouble(CELL.retiredLimit, this.retired + count);
-    this.set(CELL.fuel, count);
-  }
-
-  /** Counts one instruction that the host executed. */
-  retire(): void {
-    this.set(CELL.fuel, this.get(CELL.fuel) - 1);
-  }
-
-  /** Time that takes fuel and retires nothing: a trap, the elements of a repeated string instruction. */
-  spend(ns: number): void {
-    this.set(CELL.fuel, this.get(CELL.fuel) - ns);
-    this.setDouble(CELL.retiredLimit, this.getDouble(CELL.retiredLimit) - ns);
-    this.setDouble(CELL.idleNs, this.getDouble(CELL.idleNs) + ns);
-  }
 
   /** The time-stamp counter: a nanosecond is a tick. */
   get tsc(): Word64 {
