@@ -4,6 +4,8 @@
 //
 // Intel SDM volume 2, chapter 2 (instruction format). One object is filled again and again, so decoding allocates nothing.
 
+import { SEGMENT } from "./registers.ts";
+
 /** What an operand is. Plain numbers, since decoding is on the way of all new code. */
 export const OPERAND = {
   none: 0,
@@ -30,6 +32,9 @@ export const OPERAND = {
   one: 13,
   /** Memory at an absolute 64-bit address in the instruction (moffs): `dispLo`, `dispHi`; no base, no index. */
   absolute: 14,
+  /** The string at segment:rsi, and that at es:rdi. */
+  stringSource: 15,
+  stringDestination: 16,
 } as const;
 
 export type OperandKind = (typeof OPERAND)[keyof typeof OPERAND];
@@ -52,6 +57,7 @@ export type CodeMode = 64 | 32 | 16;
 
 /** Repeat prefixes, where they are not part of the opcode. */
 export const REPEAT = { none: 0, repe: 0xf3, repne: 0xf2 } as const;
+export type Repeat = (typeof REPEAT)[keyof typeof REPEAT];
 
 export interface Decoded {
   /** Index in `INSTRUCTIONS`. */
@@ -78,12 +84,42 @@ export interface Decoded {
   immLo: number;
   immHi: number;
   imm2: number;
+  /** Of jcc, setcc and cmovcc: the low four bits of the opcode; else 0. */
+  condition: number;
   hasLock: boolean;
   /** F3 or F2 where it is a repeat prefix and no part of the opcode. */
-  repeat: number;
+  repeat: Repeat;
   hasRex: boolean;
   /** Whether REX.W was in force. */
   isWide: boolean;
+}
+
+/** A `Decoded` to be filled. */
+export function newDecoded(): Decoded {
+  const operand = (): DecodedOperand => ({ kind: OPERAND.none, register: 0, isHighByte: false, size: 0 });
+  return {
+    id: -1,
+    length: 0,
+    operandSize: 4,
+    addressSize: 8,
+    operandCount: 0,
+    operands: [operand(), operand(), operand(), operand()],
+    base: NO_REGISTER,
+    index: NO_REGISTER,
+    scale: 0,
+    dispLo: 0,
+    dispHi: 0,
+    segment: SEGMENT.ds,
+    hasSegmentPrefix: false,
+    immLo: 0,
+    immHi: 0,
+    imm2: 0,
+    condition: 0,
+    hasLock: false,
+    repeat: REPEAT.none,
+    hasRex: false,
+    isWide: false,
+  };
 }
 
 /** Why bytes are no instruction. */
