@@ -45,6 +45,8 @@ export type ExactOutcome =
   | "suppressed"
   /** #UD. */
   | "undefined"
+  /** #GP(0). */
+  | "protection"
   /** #MF: an unmasked x87 exception is pending. */
   | "x87-error"
   /** #XM: an unmasked SSE exception. */
