@@ -16,6 +16,8 @@ const STATUSES = ["constant", "given", "address", "unknown"] as const;
 export interface Value {
   readonly value: bigint;
   readonly status: Status;
+  /** How many addresses the expression mentions: one, and it is an address; two, and it is likely a distance. */
+  readonly addresses: number;
 }
 
 /** What symbols are worth in a place, and how far that is settled. */
@@ -27,9 +29,12 @@ export interface Place {
 /** Evaluates a whole string; throws ExpressionError. */
 export function evaluate(text: string, place: Place): Value {
   let worst = 0;
+  let addresses = 0;
   const value = parseExpression(text)((symbol) => {
-    worst = Math.max(worst, STATUSES.indexOf(place.status(symbol)));
+    const status = place.status(symbol);
+    worst = Math.max(worst, STATUSES.indexOf(status));
+    if (status === "address") addresses++;
     return place.scope(symbol);
   });
-  return { value, status: STATUSES[worst] ?? "unknown" };
+  return { value, status: STATUSES[worst] ?? "unknown", addresses };
 }

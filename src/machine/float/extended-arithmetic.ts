@@ -21,6 +21,7 @@ import {
   propagate,
   propagateOne,
   roundExtended,
+  SIGN,
   unpack,
   zero,
 } from "./extended.ts";
@@ -131,7 +132,8 @@ export function roundToIntegral(env: ExtendedEnvironment, a: Extended): Extended
   const back = rounded << BigInt(-exponent);
   if (back !== significand) env.flags |= Exception.inexact;
   env.isRoundedUp = back > significand;
-  return rounded === 0n ? zero(negative) : exactly(env, { negative, significand: rounded, exponent: 0 });
+  const { head, significand: aligned } = fromInteger(rounded);
+  return { head: negative ? head | SIGN : head, significand: aligned };
 }
 
 /** `a * 2^n`, n being `b` rounded towards zero; the result has full precision. */
@@ -176,7 +178,7 @@ export function extract(env: ExtendedEnvironment, a: Extended): { exponent: Exte
   }
   noteDenormal(env, kind);
   const { negative, significand, exponent } = normalized(unpack(a));
-  const head = (negative ? 0x8000 : 0) | BIAS;
+  const head = (negative ? SIGN : 0) | BIAS;
   return { exponent: fromInteger(BigInt(exponent + 63)), significand: { head, significand } };
 }
 
@@ -184,8 +186,8 @@ export function extract(env: ExtendedEnvironment, a: Extended): { exponent: Exte
 export interface Remainder {
   readonly value: Extended;
   readonly isPartial: boolean;
-  /** The three lowest bits of the quotient's magnitude. */
-  readonly quotient: number;
+  /** The three lowest bits of the quotient's magnitude; undefined where there is none, for a NaN or an invalid operation. */
+  readonly quotient: number | undefined;
 }
 
 /** The remainder of `a / b`, whose quotient is rounded to nearest (fprem1) or towards zero (fprem). */
@@ -197,9 +199,9 @@ export function remainder(
 ): Remainder {
   const complete = (value: Extended): Remainder => ({ value, isPartial: false, quotient: 0 });
   const special = propagate(env, a, b);
-  if (special !== undefined) return complete(special);
+  if (special !== undefined) return { value: special, isPartial: false, quotient: undefined };
   const [kindA, kindB] = [kindOf(a), kindOf(b)];
-  if (kindA === "infinity" || kindB === "zero") return complete(invalid(env));
+  if (kindA === "infinity" || kindB === "zero") return { value: invalid(env), isPartial: false, quotient: undefined };
   noteDenormal(env, kindA);
   noteDenormal(env, kindB);
   if (kindA === "zero") return complete(a);
@@ -271,7 +273,7 @@ export function fromInteger(value: bigint): Extended {
   const negative = value < 0n;
   const size = negative ? -value : value;
   const length = bitLength(size);
-  return { head: (negative ? 0x8000 : 0) | (BIAS + length - 1), significand: size << BigInt(64 - length) };
+  return { head: (negative ? SIGN : 0) | (BIAS + length - 1), significand: size << BigInt(64 - length) };
 }
 
 /**

@@ -11,7 +11,6 @@ import {
   isNegative,
   isSignaling,
   kindOf,
-  noteDenormal,
   roundToShape,
   SIGN,
   SPECIAL,
@@ -20,30 +19,33 @@ import {
 import { fromInteger, toInteger } from "./extended-arithmetic.ts";
 import { bitLength, type FloatFormat } from "./format.ts";
 
-/** A number of `format`; a signaling NaN is made quiet and invalid. */
-export function fromBinary(env: ExtendedEnvironment, format: FloatFormat, bits: bigint): Extended {
+/** Whether a number of `format` is denormal, which `fromBinary` does not let be seen. */
+export function isDenormalBinary(format: FloatFormat, bits: bigint): boolean {
+  return (bits & format.infinity) === 0n && (bits & format.fractionMask) !== 0n;
+}
+
+/** A number of `format`. A signaling NaN stays one. */
+export function fromBinary(format: FloatFormat, bits: bigint): Extended {
   const sign = (bits & format.signBit) === 0n ? 0 : SIGN;
   const fraction = bits & format.fractionMask;
   const biased = Number((bits & format.infinity) >> BigInt(format.fractionBits));
   const toTop = BigInt(63 - format.fractionBits);
   if (biased === format.maxExponent * 2 + 1) {
-    const significand = INTEGER_BIT | (fraction << toTop);
-    const value = { head: sign | SPECIAL, significand };
-    if (fraction === 0n || !isSignaling(value)) return value;
-    env.flags |= Exception.invalid;
-    return { head: value.head, significand: significand | (INTEGER_BIT >> 1n) };
+    return { head: sign | SPECIAL, significand: INTEGER_BIT | (fraction << toTop) };
   }
   if (biased !== 0) {
     return { head: sign | (biased - format.maxExponent + BIAS), significand: INTEGER_BIT | (fraction << toTop) };
   }
   if (fraction === 0n) return { head: sign, significand: 0n };
-  env.flags |= Exception.denormal;
   const length = bitLength(fraction);
   const exponent = format.minExponent - format.fractionBits + length - 1;
   return { head: sign | (exponent + BIAS), significand: fraction << BigInt(64 - length) };
 }
 
-/** A number rounded to `format`, where it has no exponent to spare for an unmasked overflow or underflow. */
+/**
+ * A number rounded to `format`, which has no exponent to spare for an unmasked overflow or underflow. A denormal operand is no
+ * exception here.
+ */
 export function toBinary(env: ExtendedEnvironment, format: FloatFormat, value: Extended): bigint {
   const sign = isNegative(value) ? format.signBit : 0n;
   const kind = kindOf(value);
@@ -61,7 +63,6 @@ export function toBinary(env: ExtendedEnvironment, format: FloatFormat, value: E
       return sign | format.canonicalNaN | fraction;
     }
     default: {
-      noteDenormal(env, kind);
       const rounded = roundToShape(env, unpack(value), format, 0);
       if (rounded.isInfinite) return sign | format.infinity;
       // The hidden bit of a normal number adds one to the exponent field.

@@ -171,7 +171,8 @@ export function roundExtended(env: ExtendedEnvironment, value: Exact, precision 
 }
 
 /**
- * Rounds and accrues. Tininess is detected after rounding (SDM volume 1, 4.9.1.5): it is an exception where it is not masked, or
+ * Rounds and accrues. Unmasked overflow and underflow scale the result by 2^wrap into range; a result that is out of range even so,
+ * as only fscale can make one, becomes infinity or zero. With a wrap of 0 the masked result is given. Tininess is detected after rounding (SDM volume 1, 4.9.1.5): it is an exception where it is not masked, or
  * where the denormal result is inexact.
  */
 export function roundToShape(env: ExtendedEnvironment, value: Exact, shape: Shape, wrap: number): Rounded {
@@ -198,6 +199,10 @@ export function roundToShape(env: ExtendedEnvironment, value: Exact, shape: Shap
       if (leading + wrap >= minExponent) {
         accrue(env, unbounded);
         return { significand, exponent: exponent + wrap, isInfinite: false };
+      }
+      if (wrap > 0) {
+        env.flags |= Exception.inexact;
+        return { significand: 0n, exponent, isInfinite: false };
       }
     }
     const denormal = roundAt(env, value, minExponent - precision + 1);
@@ -233,11 +238,14 @@ function accrue(env: ExtendedEnvironment, { isInexact, isRoundedUp }: AtPlace): 
   env.isRoundedUp = isRoundedUp;
 }
 
-/** The masked response: infinity, or the greatest finite number where the mode points the other way. */
+/** Infinity, or the greatest finite number where the mode points the other way and the exception is masked. */
 function overflow(env: ExtendedEnvironment, negative: boolean, { precision, maxExponent }: Shape): Rounded {
   env.flags |= Exception.inexact;
-  const { rounding } = env;
-  const isInfinite = rounding === Rounding.RNE || rounding === (negative ? Rounding.RDN : Rounding.RUP);
+  const { rounding, unmasked } = env;
+  const isInfinite =
+    rounding === Rounding.RNE ||
+    rounding === (negative ? Rounding.RDN : Rounding.RUP) ||
+    (unmasked & Exception.overflow) !== 0;
   env.isRoundedUp = isInfinite;
   return { significand: (1n << BigInt(precision)) - 1n, exponent: maxExponent - precision + 1, isInfinite };
 }
