@@ -212,7 +212,9 @@ function showRegisters({ k }: MonitorTarget): string {
     .map((hart) => {
       const running = k.state.scheduler.current[hart.id];
       const head = `hart ${hart.id}: ${running === undefined ? "idle" : `thread ${running}`}, ${hart.instructionsRetired} instructions`;
-      const cells = k.arch.hartRegisters(k, hart.id).map(({ name, value }) => `${name.padStart(8)} ${value}`);
+      const registers = k.arch.hartRegisters(k, hart.id);
+      const width = Math.max(8, ...registers.map(({ name }) => name.length));
+      const cells = registers.map(({ name, value }) => `${name.padStart(width)} ${value}`);
       const rows: string[] = [];
       for (let index = 0; index < cells.length; index += 4) rows.push(cells.slice(index, index + 4).join(" "));
       return [head, ...rows].join("\n");

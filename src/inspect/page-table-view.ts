@@ -52,7 +52,7 @@ export function readPageTable(k: Kernel, space: AddressSpace): PageTableEntry[] 
       }
       entries.push({
         level,
-        levelName: `L${level}`,
+        levelName: shape.tableName,
         index,
         address,
         size,
@@ -82,7 +82,7 @@ function canonical(address: number, bits: number): number {
 /** What the levels' entries cover, from the root down: "L2 1G, L1 2M, L0 4K". */
 export function describeLevels(k: Kernel): string {
   return k.arch.format.levels
-    .map(({ shift }, level) => `L${level} ${formatSize(2 ** shift)}`)
+    .map(({ shift, tableName }) => `${tableName} ${formatSize(2 ** shift)}`)
     .reverse()
     .join(", ");
 }

@@ -6,25 +6,10 @@
 
 import { PAGE_SIZE } from "../lib/address.ts";
 import { hex64, hexNumber64 } from "../lib/word64.ts";
-import { symbolize } from "../kernel/arch/riscv64/boot.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { listFreeBlocks, listFreeFrames } from "../kernel/mem/frames.ts";
 import { visitEntries } from "../kernel/mem/page-table.ts";
 import type { AddressSpace } from "../kernel/mem/types.ts";
-import type { Hart } from "../machine/hart.ts";
-import { isRiscvHart } from "../machine/riscv64/hart.ts";
-import { describeException } from "../isa/riscv64/causes.ts";
-
-/** Where an address is, with its symbol where the kernel image has one. */
-function place(address: number): string {
-  const symbol = symbolize(address);
-  return symbol === undefined ? hexNumber64(address) : `${hexNumber64(address)} (${symbol})`;
-}
-
-/** An integer register. */
-function register(hart: Hart, number: number): number {
-  return isRiscvHart(hart) ? hart.x(number) : 0;
-}
 
 /** Attaches to a kernel that has not run yet. `done` is called when the first system call arrives: everything after is routine. */
 export function logStartup(k: Kernel, write: (line: string) => void, done: () => void): void {
@@ -33,19 +18,29 @@ export function logStartup(k: Kernel, write: (line: string) => void, done: () =>
   const say = (hart: number, text: string): void => {
     if (!isDone) write(`${String(k.machine.timeNs).padStart(8)}  hart ${hart}  ${text}`);
   };
-  for (const hart of k.machine.harts) say(hart.id, `reset: M-mode at ${place(hart.pc)}, a0 = ${register(hart, 10)}`);
   const { probes, machine } = k;
+  const { narration } = k.arch;
+  /** Where an address is, with its symbol where the kernel image has one. */
+  const place = (address: number): string => {
+    const symbol = narration.symbolize(address);
+    return symbol === undefined ? hexNumber64(address) : `${hexNumber64(address)} (${symbol})`;
+  };
+  for (const hart of machine.harts) say(hart.id, `reset: ${narration.describeReset(hart)}`);
   machine.probes.trapReturn = (hart, from): void => {
-    if (from === 3) say(hart.id, `mret: S-mode at ${place(hart.pc)}; traps delegated, paging off`);
-    else if (hart.privilege === 0 && !hasUser) {
+    const step = narration.describeStartupReturn(hart, from);
+    if (step !== undefined) say(hart.id, step);
+    else if (hart.privilege === narration.userPrivilege && !hasUser) {
       hasUser = true;
-      say(hart.id, `userret, sret: user mode at ${place(hart.pc)}, sp ${hexNumber64(register(hart, 2))}`);
+      const thread = k.state.threads.get(k.state.scheduler.current[hart.id] ?? 0);
+      const stack = thread === undefined ? "" : `, sp ${hexNumber64(k.arch.stackPointer(k, thread))}`;
+      say(hart.id, `userret, ${narration.nameReturn(hart, from)}: user mode at ${place(hart.pc)}${stack}`);
     }
   };
-  machine.probes.addressSpace = (hart, hi, lo): void => say(hart.id, `satp = ${hex64(hi, lo)}: ${describeSatp(k, hi)}`);
+  machine.probes.addressSpace = (hart, hi, lo): void =>
+    say(hart.id, `${narration.spaceRegister} = ${hex64(hi, lo)}: ${narration.describeSpace(hi, lo)}`);
   machine.probes.trap = (hart, trap): void => {
-    const what = trap.interrupt ? `interrupt ${trap.cause}` : describeException(trap.cause);
-    const where = trap.from === 0 ? "to uservec" : `to ${place(hart.pc)}`;
+    const what = trap.interrupt ? `interrupt ${trap.cause}` : k.arch.describeCause(trap.cause, false);
+    const where = trap.from === narration.userPrivilege ? "to uservec" : `to ${place(hart.pc)}`;
     say(hart.id, `trap: ${what} at ${place(trap.pc)}, ${where}`);
   };
   probes.trapStep = (hart, step, detail): void => {
@@ -54,7 +49,7 @@ export function logStartup(k: Kernel, write: (line: string) => void, done: () =>
     else if (step === "main")
       say(hart, `kentry main: paging is on, pc in the kernel's range at ${place(Number(detail["at"]))}`);
     else if (step === "usertrapret")
-      say(hart, `usertrapret: thread ${detail["tid"]}, sepc ${hexNumber64(Number(detail["epc"]))}`);
+      say(hart, `usertrapret: thread ${detail["tid"]}, pc ${hexNumber64(Number(detail["epc"]))}`);
     else if (step === "idle") say(hart, "nothing to run: the idle loop");
   };
   probes.exec = (thread, path): void =>
@@ -92,10 +87,4 @@ function countLeaves(k: Kernel, space: AddressSpace): string {
     .toSorted(([a], [b]) => b - a)
     .map(([level, count]) => `${count} x ${k.arch.format.levels[level]?.name ?? ""}`)
     .join(", ");
-}
-
-function describeSatp(k: Kernel, hi: number): string {
-  if (hi >>> 28 === 0) return "paging off";
-  const asid = (hi >>> 12) & 0xffff;
-  return `${k.arch.format.name}, ASID ${asid}${asid === 0 ? ", the kernel's page table" : ""}`;
 }

@@ -1,5 +1,7 @@
 // `trace --traps`: every step of the path into the kernel and back, with cause, registers and instruction counts.
 //
+// On riscv64:
+//
 //   trap 3: hart 0, pid 2 (hello), 15 instructions in user mode
 //     ecall        pc 0x…10018  cause 8 (environment call from U-mode)  mode U -> S
 //     uservec      satp 0x8000100000080266 -> 0x8000000000080006
@@ -11,9 +13,13 @@
 //     userret      satp 0x8000000000080006 -> 0x8000100000080266, 31 registers from the trapframe, 34 instructions
 //     sret         pc 0x…1001c  mode S -> U  73 instructions in the kernel
 //
+// and on x86-64, where the instruction is `syscall`, the tables are CR3's, and the way back is sysretq or iretq. What differs is in the
+// architecture's own words (kernel/arch/arch.ts, Narration).
+//
 // The machine says where it happens (its probes trap, addressSpace, trapReturn), the kernel what it does (its probes trapStep,
 // syscallEnter, syscallExit, pageFault). Lines keep within 120 columns, but for long arguments.
 
+import type { NarratedStep } from "../kernel/arch/arch.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Thread } from "../kernel/process/types.ts";
 import { formatAddress, regionAt, regionName } from "./page-table-view.ts";
@@ -27,6 +33,8 @@ export interface TrapTraceOptions {
 
 /** Trapframe fields in a row: three take 117 columns. */
 const COLUMNS = 3;
+/** Registers in a row: four of 64 bits keep within the columns. */
+const REGISTERS_IN_A_ROW = 4;
 const INDENT = " ".repeat(15);
 
 /** One hart on its way through the kernel. */
@@ -38,21 +46,28 @@ interface Passage {
   steppedAt: number;
   /** When user mode was last entered. */
   returnedAt: number;
-  satp: string;
-  /** usertrapret has been reached: a write of satp is userret's. */
+  space: string;
+  /** usertrapret has been reached: a change of page tables is userret's. */
   leaving: boolean;
+  /** What trapped. */
+  cause: number;
+  interrupt: boolean;
 }
 
 /** Attaches to machine and kernel probes. */
 export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
   let count = 0;
+  const { narration } = k.arch;
+  const { privilegeName } = narration;
   const passages = k.machine.harts.map((hart): Passage => ({
     shown: false,
     trappedAt: 0,
     steppedAt: 0,
     returnedAt: hart.instructionsRetired,
-    satp: readRegister(k, hart.id, "satp"),
+    space: readRegister(k, hart.id, narration.spaceRegister),
     leaving: false,
+    cause: 0,
+    interrupt: false,
   }));
   /** Threads that have been in user mode: the first entry is shown by itself. */
   const entered = new WeakSet<Thread>();
@@ -72,9 +87,14 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     passage.trappedAt = hart.instructionsRetired;
     passage.steppedAt = hart.instructionsRetired;
     passage.leaving = false;
+    passage.cause = trap.cause;
+    passage.interrupt = trap.interrupt;
     if (!passage.shown) return;
     count += 1;
-    const before = trap.from === 0 ? `, ${passage.trappedAt - passage.returnedAt} instructions in user mode` : "";
+    const before =
+      trap.from === narration.userPrivilege
+        ? `, ${passage.trappedAt - passage.returnedAt} instructions in user mode`
+        : "";
     options.write(
       `trap ${count}: hart ${hart.id}, ${describeThread(threadOn(k, hart.id))}${before}, ${passage.trappedAt} in all`,
     );
@@ -84,15 +104,8 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
       ...(trap.tval === 0 ? [] : [`tval ${formatAddress(trap.tval)}`]),
       `mode ${privilegeName(trap.from)} -> ${privilegeName(trap.to)}`,
     ];
-    step(
-      hart.id,
-      trap.interrupt
-        ? "interrupt"
-        : k.arch.describeCause(trap.cause, false).startsWith("environment call")
-          ? "ecall"
-          : "exception",
-      parts.join("  "),
-    );
+    step(hart.id, narration.nameTrap(trap.cause, trap.interrupt), parts.join("  "));
+    showRegisters(hart.id, "trap", "");
   };
 
   k.machine.probes.addressSpace = (hart, hi, lo): void => {
@@ -100,9 +113,11 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     if (passage === undefined) return;
     const value = `0x${(hi >>> 0).toString(16).padStart(8, "0")}${(lo >>> 0).toString(16).padStart(8, "0")}`;
     // userret begins with this write: what usertrapret has prepared stands in the registers now.
-    if (passage.leaving) step(hart.id, "usertrapret", readRegisters(k, hart.id, ["sepc", "sstatus", "stvec"]));
-    step(hart.id, passage.leaving ? "userret" : "uservec", `satp ${passage.satp} -> ${value}`);
-    passage.satp = value;
+    if (passage.leaving) showRegisters(hart.id, "usertrapret", "usertrapret");
+    else if (narration.saves !== "") step(hart.id, "uservec", narration.saves);
+    const name = passage.leaving ? "userret" : narration.saves === "" ? "uservec" : "";
+    step(hart.id, name, `${narration.spaceRegister} ${passage.space} -> ${value}`);
+    passage.space = value;
   };
 
   k.probes.trapStep = (hart, name): void => {
@@ -111,7 +126,7 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     const retired = k.machine.harts[hart]?.instructionsRetired ?? 0;
     if (name === "usertrap" && passage.shown) {
       showTrapframe(hart);
-      step(hart, name, `${readRegisters(k, hart, ["scause", "sepc", "stval", "stvec"])}`);
+      showRegisters(hart, "usertrap", name);
       step(hart, "", `after ${retired - passage.trappedAt} instructions of uservec`);
     } else if (name === "usertrapret") {
       const thread = threadOn(k, hart);
@@ -150,17 +165,32 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
     if (passage === undefined) return;
     const retired = hart.instructionsRetired;
     if (passage.leaving)
-      step(hart.id, "", `31 registers from the trapframe, ${retired - passage.steppedAt} instructions with sret`);
+      step(
+        hart.id,
+        "",
+        `${narration.restores}, ${retired - passage.steppedAt} instructions with ${narration.nameReturn(hart, from)}`,
+      );
     const spent = `${retired - passage.trappedAt} instructions in the kernel`;
     step(
       hart.id,
-      from === 3 ? "mret" : "sret",
+      narration.nameReturn(hart, from),
       `pc ${formatAddress(hart.pc)}  mode ${privilegeName(from)} -> ${privilegeName(hart.privilege)}  ${spent}`,
     );
     passage.returnedAt = retired;
     passage.leaving = false;
     passage.shown = false;
   };
+
+  /** The registers that tell of a step, as they are now; a step with none that has no name is left out. */
+  function showRegisters(hartId: number, at: NarratedStep, name: string): void {
+    const passage = passages[hartId];
+    if (passage?.shown !== true) return;
+    const names = narration.registersAt(at, passage.cause, passage.interrupt);
+    if (names.length === 0 && name === "") return;
+    const cells = readRegisters(k, hartId, names);
+    for (let first = 0; first < Math.max(cells.length, 1); first += REGISTERS_IN_A_ROW)
+      step(hartId, first === 0 ? name : "", cells.slice(first, first + REGISTERS_IN_A_ROW).join("  "));
+  }
 
   function showTrapframe(hartId: number): void {
     const thread = threadOn(k, hartId);
@@ -193,17 +223,10 @@ function readRegister(k: Kernel, hart: number, name: string): string {
   return `0x${k.arch.hartRegisters(k, hart).find((register) => register.name === name)?.value ?? ""}`;
 }
 
-/** "scause 0x8  sepc 0x10018": registers of a hart as they are now, without leading zeros. */
-function readRegisters(k: Kernel, hart: number, names: readonly string[]): string {
-  const registers = k.arch.hartRegisters(k, hart);
+/** "scause 0x8", "sepc 0x10018": registers of a hart as they are now, without leading zeros. */
+function readRegisters(k: Kernel, hart: number, names: readonly string[]): string[] {
+  const values = new Map(k.arch.hartRegisters(k, hart).map(({ name, value }) => [name, value]));
   return names
-    .map(
-      (name) =>
-        `${name} 0x${(registers.find((register) => register.name === name)?.value ?? "").replace(/^0+(?=.)/, "")}`,
-    )
-    .join("  ");
-}
-
-function privilegeName(privilege: number): string {
-  return privilege === 0 ? "U" : privilege === 1 ? "S" : "M";
+    .filter((name) => values.has(name))
+    .map((name) => `${name} 0x${(values.get(name) ?? "").replace(/^0+(?=.)/, "")}`);
 }

@@ -3,13 +3,13 @@
 //   paging.ts    the page-table format        boot.ts     machine code from reset to the kernel's entry
 //   trap.ts      usertrap … usertrapret       trampoline.ts  uservec, userret, kernelvec as machine code
 //   context.ts   registers of a thread        signal-frame.ts  what a handler finds on its stack
-//   devices.ts   interrupt controller, console UART's registers
+//   devices.ts   interrupt controller, console UART's registers     narration.ts  its words for what tracers tell
 //
 // Nothing outside this folder names an architecture.
 
 import type { ArchitectureName, LinuxAbi } from "../../abi/linux/abi.ts";
 import type { FrameNumber, VirtAddr } from "../../lib/address.ts";
-import type { TlbEntry } from "../../machine/hart.ts";
+import type { Hart, TlbEntry } from "../../machine/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
 import type { SignalAction, SignalInfo, SignalSet, Thread } from "../process/types.ts";
@@ -62,6 +62,8 @@ export interface Arch {
   hartRegisters(k: Kernel, hart: number): { name: string; value: string }[];
   /** A trap cause in the manual's words. */
   describeCause(cause: number, interrupt: boolean): string;
+  /** How tracers tell of its traps and of start-up. */
+  readonly narration: Narration;
   /** The trapframe's 64-bit fields, by offset. */
   readonly trapframeFields: readonly { readonly name: string; readonly offset: number }[];
   /** Makes a hart fault in kernel text when it next runs: the way into the panic report, for the monitor's `fault`. */
@@ -102,6 +104,35 @@ export interface Arch {
   tablesOf(entry: TlbEntry): { readonly root: FrameNumber; readonly asid: number } | undefined;
   /** Makes the hart use `space` when it next enters user mode. */
   activate(k: Kernel, hart: number, space: AddressSpace): void;
+}
+
+/** A step of the path into the kernel and back, as tracers show it. */
+export type NarratedStep = "trap" | "usertrap" | "usertrapret";
+
+/** The architecture's own words for what tracers tell. */
+export interface Narration {
+  /** The nearest symbol of the kernel image at or below an address, as "uservec+0x10"; undefined outside. */
+  symbolize(address: number): string | undefined;
+  /** User mode as `Hart.privilege` has it. */
+  readonly userPrivilege: number;
+  /** "U", "S"; "ring 3", "ring 0". */
+  privilegeName(privilege: number): string;
+  /** The register that selects the page tables, and what a value of it says. */
+  readonly spaceRegister: string;
+  describeSpace(hi: number, lo: number): string;
+  /** The state in which a hart begins, before its first instruction. */
+  describeReset(hart: Hart): string;
+  /** A return that is a step of start-up, in words; undefined for all others. */
+  describeStartupReturn(hart: Hart, from: number): string | undefined;
+  /** What came: "ecall", "syscall", "int 0x80", "exception", "interrupt". */
+  nameTrap(cause: number, interrupt: boolean): string;
+  /** The instruction that has just gone back from `from`. */
+  nameReturn(hart: Hart, from: number): string;
+  /** Which of the hart's registers tell of a step, by their names in `hartRegisters`; one that is not there is left out. */
+  registersAt(step: NarratedStep, cause: number, interrupt: boolean): readonly string[];
+  /** What the code before usertrap does that no register shows, and what userret restores. */
+  readonly saves: string;
+  readonly restores: string;
 }
 
 /** Registers of a device, one byte wide, by number: memory-mapped or behind ports. */
@@ -158,7 +189,10 @@ export interface PageTableLevel {
   /** Bytes that one entry covers: 2 ** shift. */
   readonly size: number;
   readonly leafAllowed: boolean;
+  /** What a leaf covers, in words. */
   readonly name: string;
+  /** What the manual calls a table of this level. */
+  readonly tableName: string;
 }
 
 /**

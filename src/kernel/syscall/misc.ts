@@ -1,5 +1,5 @@
 // Calls of no larger family: prctl, arch_prctl, randomness, memory barriers, ports, hardware probing. prctl(2), arch_prctl(2),
-// getrandom(2), membarrier(2), ioperm(2), iopl(2),// Documentation/arch/riscv/hwprobe.rst.
+// getrandom(2), membarrier(2), ioperm(2), iopl(2), Documentation/arch/riscv/hwprobe.rst.
 
 import { virtAddr } from "../../lib/address.ts";
 import { readI64, writeU64 } from "../../lib/bytes.ts";

@@ -29,6 +29,11 @@ export interface X86Emitter extends Emitter {
   isMmx(n: number): boolean;
   /** The value of operand n, an immediate, where it is known as code is made (the translator); undefined in a handler. */
   knownImmediate(n: number): number | undefined;
+  readonly operandCount: number;
+  /** Whether operand n is a target relative to the next instruction. */
+  isRelative(n: number): boolean;
+  /** The effective address size, 8 or 4. */
+  readonly addressSize: number;
   /** The effective operand size of the instruction, 1, 2, 4 or 8. */
   readonly operandSize: number;
 

@@ -49,6 +49,10 @@ export type ExactOutcome =
   | "protection"
   /** #MF: an unmasked x87 exception is pending. */
   | "x87-error"
+  /** #DE. */
+  | "divide-error"
+  /** #GP(0): a memory operand that is not aligned as it must be. */
+  | "misaligned"
   /** #XM: an unmasked SSE exception. */
   | "simd-error"
   /** `readMemory` or `writeMemory` noted a fault. */

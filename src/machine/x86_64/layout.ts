@@ -29,6 +29,10 @@ export const CELL = {
   stepValue: 0x1c0,
   nextPc: 0x1d0,
   stepTransferred: 0x1d8,
+  /** The effective address of the exact tier's memory operand, without its segment's base. */
+  stepAddress: 0x220,
+  /** The same with the segment's base: its linear address. */
+  stepLinear: 0x228,
   /**
    * The arithmetic flags, lazily. `flagResult` and `flagCarries` are sign-extended to 64 bits from the operand size:
    *
@@ -103,6 +107,8 @@ export const CELL = {
   fpu: 0x480,
   /** xmm0 … xmm15 in the low 16 of 32 bytes each: room for ymm. */
   xmm: 0x600,
+  /** The exact tier's operands: one record. */
+  stepRecord: 0x800,
 } as const;
 
 /** Addresses of a segment register's parts, by number (6 ldtr, 7 tr). */

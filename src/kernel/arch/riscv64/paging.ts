@@ -41,6 +41,7 @@ function createFormat(scheme: PagingScheme): PageTableFormat {
       size: levelSize(level),
       leafAllowed: true,
       name: LEVEL_NAMES[level] ?? "",
+      tableName: `L${level}`,
     })),
     entriesPerTable: 512,
     executeImpliesRead: false,

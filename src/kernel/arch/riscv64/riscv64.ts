@@ -7,6 +7,7 @@ import * as context from "./context.ts";
 import { cpuInfo } from "./cpu-info.ts";
 import { consoleUart, initializeDevices, serveDevices } from "./devices.ts";
 import { layout } from "./layout.ts";
+import { narration } from "./narration.ts";
 import { AT_HWCAP } from "../../../abi/linux/process.ts";
 import { sv39, tablesOf } from "./paging.ts";
 import { describeCause, hartRegisters, trapframeFields } from "./report.ts";
@@ -42,6 +43,7 @@ export const riscv64: Arch = {
   callNames: riscv64CallNames,
   hartRegisters,
   describeCause,
+  narration,
   trapframeFields,
   provokeFault: trap.provokeFault,
   pushSignalFrame,

@@ -1,0 +1,428 @@
+/**
+ * The predecoded code of guest pages.
+ *
+ * A page of RAM that is executed gets a page map: for each byte, the address of the record of the instruction that begins there, or 0.
+ * Records lie in an arena, those of a run of instructions one after the other:
+ *
+ *     page map   0 |rec|  0    0  |rec|  0  |rec| …          a run     | cmp | jcc | mov | add | jmp |
+ *                    └──────────────┴──────────┴─────────────────────>  └─imm──> record of its target in the page
+ *
+ * A run goes on through conditional jumps and calls to where control surely leaves, the page ends, or an instruction comes that has a
+ * record already (a `goto` record leads there). A jump within the page whose target has no record yet gets a stub: when control
+ * first comes to it the target is decoded, and all jumps that waited are led there. Flags that a later instruction of the run
+ * overwrites before anything can see them are not computed: where an instruction may fault or leave, all flags are seen.
+ *
+ * Code is always coherent: whoever writes to a page with code calls `invalidate`. If an instruction overlaps the bytes the page map is
+ * cleared; the records are left where they are, unreachable, until the arena is full: then everything is forgotten. Stores by the
+ * guest notice, since the TLB has no store entry for such a page.
+ */
+import { newDecoded, NO_REGISTER, OPERAND, RIP, type Decoded } from "../../isa/x86_64/decode-types.ts";
+import { decode } from "../../isa/x86_64/decode.ts";
+import { SEGMENT } from "../../isa/x86_64/registers.ts";
+import type { WasmMemory } from "../../wasm/engine.ts";
+import type { Layout } from "../engine/layout.ts";
+import { CELL, RECORD, RECORD_SIZE, segmentBase } from "./layout.ts";
+import { OP, operations, type Operations } from "./operations.ts";
+import { endsRun, FLAG_EFFECT, flagEffectOf, isHint } from "./semantics/effects.ts";
+import { mnemonicIndexOf, shapeKeyOf, type AddressForm, type Transfer } from "./shapes.ts";
+import { gprAddress, mmxAddress, xmmAddress } from "./window-address.ts";
+
+const PAGE_BYTES = 4096;
+/** Bytes of a page map: a 32-bit record address for each byte of the page. */
+const MAP_SIZE = PAGE_BYTES * 4;
+/** Page maps that are kept: so many pages of code at once. */
+const PAGE_MAPS = 1024;
+const ARENA_SIZE = 24 << 20;
+/** What a machine wants of its memory for code. */
+export const CODE_BYTES = PAGE_MAPS * MAP_SIZE + ARENA_SIZE;
+
+/** Instructions decoded at once, at most. */
+const LONGEST_RUN = 64;
+const LONGEST_INSTRUCTION = 15;
+/** Writes to a page with code before it counts as data; doubled each time that it is executed again, up to 2^8 times as many. */
+const PATIENCE = 64;
+const MOST_PATIENCE_SHIFT = 8;
+
+export interface CodeCacheListener {
+  /** Some page's map is no longer that page's: no execute translation may point at a page map any more. */
+  onEvict(): void;
+  /** The page has code from now on: no store translation may point at it any more. */
+  onCode(page: number): void;
+}
+
+export class CodeCache {
+  private readonly layout: Layout;
+  private readonly bytes: Uint8Array;
+  private readonly halves: Uint16Array;
+  private readonly words: Int32Array;
+  /** By RAM page: its page map + 1, or 0. */
+  private readonly mapOfPage: Int16Array;
+  private readonly pageOfMap: Int32Array;
+  private readonly mapCount: number;
+  /** By RAM page: 1 when some TLB may have a store translation to it. */
+  private readonly mayBeStoredTo: Uint8Array;
+  private usedMaps = 0;
+  private victim = 0;
+  private readonly freeMaps: number[] = [];
+  /** By page map: writes to its page since something was decoded there. */
+  private readonly writes: Uint16Array;
+  /** By RAM page: how often its code was given up because of writes. */
+  private readonly lostCode: Uint8Array;
+  private readonly arenaBase: number;
+  private readonly arenaEnd: number;
+  private arena: number;
+  private readonly decoded: Decoded = newDecoded();
+  private readonly listener: CodeCacheListener;
+  private operations: Operations = operations("plain");
+  /** What the backward pass over a run needs of each of its instructions. */
+  private readonly run: { record: number; effect: number; deadOp: number }[] = [];
+  /** Jumps of a run, as pairs: record, offset of the target in the page. */
+  private readonly jumps: number[] = [];
+
+  constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeCacheListener) {
+    this.layout = layout;
+    this.bytes = new Uint8Array(memory.buffer);
+    this.halves = new Uint16Array(memory.buffer);
+    this.words = new Int32Array(memory.buffer);
+    this.mapCount = Math.min(PAGE_MAPS, Math.floor((layout.codeBytes - (1 << 20)) / MAP_SIZE));
+    this.mapOfPage = new Int16Array(ramSize / PAGE_BYTES);
+    this.pageOfMap = new Int32Array(this.mapCount);
+    this.mayBeStoredTo = new Uint8Array(ramSize / PAGE_BYTES);
+    this.writes = new Uint16Array(this.mapCount);
+    this.lostCode = new Uint8Array(ramSize / PAGE_BYTES);
+    this.arenaBase = layout.codeBase + this.mapCount * MAP_SIZE;
+    this.arenaEnd = layout.codeBase + layout.codeBytes;
+    this.arena = this.arenaBase;
+    this.listener = listener;
+  }
+
+  hasCode(page: number): boolean {
+    return this.mapOfPage[page] !== 0;
+  }
+
+  /** Some TLB has a store translation to the page from now on. */
+  noteStoreTranslation(page: number): void {
+    this.mayBeStoredTo[page] = 1;
+  }
+
+  /** The address of the page's map; gives it one if it has none, which may take another page's. */
+  recordsOf(page: number): number {
+    const known = this.mapOfPage[page] ?? 0;
+    if (known !== 0) return this.mapAddress(known - 1);
+    let map = this.freeMaps.pop() ?? this.usedMaps;
+    if (map === this.usedMaps && map < this.mapCount) {
+      this.usedMaps++;
+    } else if (map === this.usedMaps) {
+      map = this.victim;
+      this.victim = (this.victim + 1) % this.mapCount;
+      this.giveUp(this.pageOfMap[map] ?? 0);
+    }
+    this.clearMap(map);
+    this.mapOfPage[page] = map + 1;
+    this.pageOfMap[map] = page;
+    this.writes[map] = 0;
+    if (this.mayBeStoredTo[page] !== 0) {
+      this.mayBeStoredTo[page] = 0;
+      this.listener.onCode(page);
+    }
+    return this.mapAddress(map);
+  }
+
+  /** The interpreter has all operations from now on. */
+  startJoining(): void {
+    this.operations = operations("joined");
+    this.clear();
+  }
+
+  /** Forgets all that was decoded. */
+  clear(): void {
+    this.mapOfPage.fill(0);
+    this.usedMaps = 0;
+    this.freeMaps.length = 0;
+    this.arena = this.arenaBase;
+    this.listener.onEvict();
+  }
+
+  opAt(record: number): number {
+    return this.halves[record >> 1] ?? 0;
+  }
+
+  /** The instruction's offset in its page. */
+  offsetAt(record: number): number {
+    return this.halves[(record + RECORD.offset) >> 1] ?? 0;
+  }
+
+  /**
+   * The bytes [offset, offset + length) of a RAM page with code have changed. A page that is overwritten, or written to again and
+   * again while nothing new is decoded, is data now: it gives up its map, so that stores to it are fast.
+   */
+  invalidate(page: number, offset: number, length: number): void {
+    const map = (this.mapOfPage[page] ?? 0) - 1;
+    if (map < 0) return;
+    const writes = (this.writes[map] ?? 0) + 1;
+    this.writes[map] = writes;
+    const lost = this.lostCode[page] ?? 0;
+    if (length === PAGE_BYTES || writes > PATIENCE << lost) {
+      this.freeMaps.push(map);
+      this.lostCode[page] = length === PAGE_BYTES ? 0 : Math.min(lost + 1, MOST_PATIENCE_SHIFT);
+      this.giveUp(page);
+      return;
+    }
+    const base = this.mapAddress(map) >> 2;
+    const first = Math.max(0, offset - (LONGEST_INSTRUCTION - 1));
+    for (let at = first; at < offset + length; at++) {
+      const record = this.words[base + at] ?? 0;
+      if (record === 0) continue;
+      // What was not decoded has no length; it depends on bytes that are not known.
+      const size = this.bytes[record + RECORD.length] ?? 0;
+      if (at + (size === 0 ? LONGEST_INSTRUCTION : size) <= offset) continue;
+      this.clearMap(map);
+      return;
+    }
+  }
+
+  /**
+   * The record of the instruction at an offset of the page that has this map, decoded if it was not. The whole cache may be cleared on the way,
+   * so translations must be looked up again: then the answer is 0.
+   */
+  recordAt(map: number, offset: number): number {
+    const known = this.words[(map + offset * 4) >> 2] ?? 0;
+    if (known !== 0) return known;
+    if (!this.hasRoom()) return 0;
+    return this.decodeRun(this.pageAt(map), offset);
+  }
+
+  /** Decodes what a record stands for that was put where control had not come to yet; false when the cache was cleared. */
+  resolve(record: number, map: number): boolean {
+    const offset = this.offsetAt(record);
+    const entry = (map + offset * 4) >> 2;
+    const known = this.words[entry] ?? 0;
+    let target = known === record ? 0 : known;
+    if (target === 0) {
+      if (!this.hasRoom()) return false;
+      if (known === record) this.words[entry] = 0;
+      target = this.decodeRun(this.pageAt(map), offset);
+    }
+    this.redirect(record, target);
+    return true;
+  }
+
+  /** Leads a stub and the jumps that wait for it to a record. */
+  private redirect(stub: number, target: number): void {
+    this.halves[stub >> 1] = OP.goto;
+    let waiting = this.words[(stub + RECORD.imm) >> 2] ?? 0;
+    while (waiting !== 0) {
+      const next = this.words[(waiting + RECORD.disp) >> 2] ?? 0;
+      this.words[(waiting + RECORD.imm) >> 2] = target;
+      waiting = next;
+    }
+    this.words[(stub + RECORD.imm) >> 2] = target;
+  }
+
+  /** Makes sure that a run fits; false where everything had to be forgotten for it. */
+  private hasRoom(): boolean {
+    if (this.arena + (2 * LONGEST_RUN + 2) * RECORD_SIZE <= this.arenaEnd) return true;
+    this.clear();
+    return false;
+  }
+
+  /** Decodes a run; the record of its first instruction. */
+  private decodeRun(page: number, start: number): number {
+    const map = (this.mapOfPage[page] ?? 1) - 1;
+    this.writes[map] = 0;
+    const base = this.mapAddress(map) >> 2;
+    const source = this.layout.ram + page * PAGE_BYTES;
+    const { decoded, run, jumps } = this;
+    run.length = 0;
+    jumps.length = 0;
+    const first = this.arena;
+    let at = start;
+    for (;;) {
+      const record = this.allocate(at);
+      if (at === PAGE_BYTES) {
+        this.halves[record >> 1] = OP.nextPage;
+        break;
+      }
+      const known = this.words[base + at] ?? 0;
+      if (known !== 0 && this.opAt(known) === OP.decode) {
+        this.redirect(known, record);
+      } else if (known !== 0) {
+        this.halves[record >> 1] = OP.goto;
+        this.words[(record + RECORD.imm) >> 2] = known;
+        break;
+      }
+      if (run.length === LONGEST_RUN) {
+        this.halves[record >> 1] = OP.decode;
+        break;
+      }
+      this.words[base + at] = record;
+      const outcome = decode(this.bytes, source + at, PAGE_BYTES - at, 64, decoded);
+      if (outcome !== "ok") {
+        // Undefined, or it goes on in the next page: the exact tier looks at it each time.
+        this.halves[record >> 1] = OP.slow;
+        break;
+      }
+      this.fill(record, at);
+      at += decoded.length;
+      if (endsRun(mnemonicIndexOf(decoded.id))) break;
+    }
+    this.dropDeadFlags();
+    for (let i = 0; i < jumps.length; i += 2) this.link(jumps[i] ?? 0, jumps[i + 1] ?? 0, base);
+    if (this.operations.pairs.size > 0) this.joinPairs();
+    return first;
+  }
+
+  /** A new record for an offset. */
+  private allocate(offset: number): number {
+    const record = this.arena;
+    this.arena += RECORD_SIZE;
+    this.words.fill(0, record >> 2, (record + RECORD_SIZE) >> 2);
+    this.halves[(record + RECORD.offset) >> 1] = offset;
+    return record;
+  }
+
+  /** Fills the record of the instruction that was decoded. */
+  private fill(record: number, at: number): void {
+    const { decoded, halves, words, bytes } = this;
+    const half = record >> 1;
+    bytes[record + RECORD.length] = decoded.length;
+    halves[half + RECORD.id / 2] = decoded.id;
+    words[(record + RECORD.imm) >> 2] = decoded.immLo;
+    words[((record + RECORD.imm) >> 2) + 1] = decoded.immHi;
+    let address: AddressForm = "base";
+    let isOrdinary = true;
+    let hasMemory = false;
+    for (let n = 0; n < decoded.operandCount; n++) {
+      // There are four operands.
+      const operand = decoded.operands[n] as (typeof decoded.operands)[0];
+      switch (operand.kind) {
+        case OPERAND.gpr:
+          halves[half + 1 + n] = gprAddress(operand.register, operand.isHighByte);
+          break;
+        case OPERAND.xmm:
+          halves[half + 1 + n] = xmmAddress(operand.register);
+          break;
+        case OPERAND.mmx:
+          halves[half + 1 + n] = mmxAddress(operand.register);
+          break;
+        case OPERAND.memory:
+          hasMemory = true;
+          address = this.fillAddress(record, at);
+          if (decoded.base === RIP && !fitsWord(decoded.dispLo + at + decoded.length)) isOrdinary = false;
+          break;
+        case OPERAND.absolute:
+          isOrdinary = false;
+          break;
+        case OPERAND.one:
+          words[(record + RECORD.imm) >> 2] = 1;
+          words[((record + RECORD.imm) >> 2) + 1] = 0;
+          break;
+        default:
+      }
+    }
+    // 32-bit addresses, and displacements of 64 bits, are the exact tier's.
+    if (decoded.addressSize !== 8 && (hasMemory || !isOrdinary)) isOrdinary = false;
+    const mnemonic = mnemonicIndexOf(decoded.id);
+    let transfer: Transfer = "none";
+    if (decoded.operandCount > 0 && decoded.operands[0].kind === OPERAND.relative) {
+      const target = at + decoded.length + decoded.immLo;
+      transfer = target < 0 || target >= PAGE_BYTES ? "far" : target > at ? "forward" : "backward";
+      if (transfer !== "far") this.jumps.push(record, target);
+    }
+    if (isHint(mnemonic)) {
+      halves[half] = OP.nothing;
+      return;
+    }
+    const { ops } = this.operations;
+    const op = isOrdinary ? ops.get(shapeKeyOf(decoded, mnemonic, address, transfer, "used")) : undefined;
+    halves[half] = op ?? OP.slow;
+    const effect = op === undefined ? FLAG_EFFECT.sees : flagEffectOf(mnemonic, hasMemory);
+    const deadOp =
+      op !== undefined && (effect & FLAG_EFFECT.writes) !== 0
+        ? (ops.get(shapeKeyOf(decoded, mnemonic, address, transfer, "dead")) ?? 0)
+        : 0;
+    this.run.push({ record, effect, deadOp });
+  }
+
+  /** The parts of the memory operand's address. */
+  private fillAddress(record: number, at: number): AddressForm {
+    const { decoded, halves, bytes, words } = this;
+    const half = record >> 1;
+    const { base, index, segment } = decoded;
+    const isRelative = base === RIP;
+    halves[half + RECORD.base / 2] = isRelative
+      ? CELL.pageBase
+      : base === NO_REGISTER
+        ? CELL.zero
+        : gprAddress(base, false);
+    // The displacement counts from the end of the instruction.
+    words[(record + RECORD.disp) >> 2] = isRelative ? (decoded.dispLo + at + decoded.length) | 0 : decoded.dispLo;
+    const hasIndex = index !== NO_REGISTER;
+    const hasBase = segment === SEGMENT.fs || segment === SEGMENT.gs;
+    halves[half + RECORD.index / 2] = hasIndex ? gprAddress(index, false) : CELL.zero;
+    bytes[record + RECORD.scale] = decoded.scale;
+    halves[half + RECORD.seg / 2] = hasBase ? segmentBase(segment) : CELL.zero;
+    return hasIndex || hasBase ? "full" : "base";
+  }
+
+  /** From the end of the run to its beginning: flags that nothing sees before they are set again are dead. */
+  private dropDeadFlags(): void {
+    let areSeen = true;
+    for (let i = this.run.length - 1; i >= 0; i--) {
+      const member = this.run[i];
+      if (member === undefined) continue;
+      const { effect } = member;
+      if ((effect & FLAG_EFFECT.writes) !== 0) {
+        if (!areSeen && member.deadOp !== 0) this.halves[member.record >> 1] = member.deadOp;
+        if ((effect & FLAG_EFFECT.writesAll) !== 0) areSeen = false;
+      }
+      if ((effect & FLAG_EFFECT.sees) !== 0) areSeen = true;
+    }
+  }
+
+  /** Leads a jump to the record of its target, or has it wait for that at a stub. */
+  private link(record: number, target: number, base: number): void {
+    let known = this.words[base + target] ?? 0;
+    if (known === 0) {
+      known = this.allocate(target);
+      this.halves[known >> 1] = OP.decode;
+      this.words[base + target] = known;
+    }
+    if (this.opAt(known) === OP.decode) {
+      this.words[(record + RECORD.disp) >> 2] = this.words[(known + RECORD.imm) >> 2] ?? 0;
+      this.words[(known + RECORD.imm) >> 2] = record;
+    }
+    this.words[(record + RECORD.imm) >> 2] = known;
+  }
+
+  /** Makes the first of two adjacent records that there is one operation for stand for both. */
+  private joinPairs(): void {
+    const { pairs } = this.operations;
+    for (let i = 0; i + 1 < this.run.length; i++) {
+      const record = this.run[i]?.record ?? 0;
+      const pair = pairs.get(this.opAt(record) * 65536 + this.opAt(record + RECORD_SIZE));
+      if (pair !== undefined) this.halves[record >> 1] = pair;
+    }
+  }
+
+  private giveUp(page: number): void {
+    this.mapOfPage[page] = 0;
+    this.listener.onEvict();
+  }
+
+  private clearMap(map: number): void {
+    const start = this.mapAddress(map) >> 2;
+    this.words.fill(0, start, start + PAGE_BYTES);
+  }
+
+  private mapAddress(map: number): number {
+    return this.layout.codeBase + map * MAP_SIZE;
+  }
+
+  /** The RAM page that a map belongs to. */
+  private pageAt(map: number): number {
+    return this.pageOfMap[(map - this.layout.codeBase) / MAP_SIZE] ?? 0;
+  }
+}
+
+const fitsWord = (value: number): boolean => (value | 0) === value;

@@ -1,0 +1,184 @@
+/**
+ * The shapes that the interpreter has handlers for: what programs execute most. All else goes to the exact tier, so the list says
+ * nothing about what is correct, only about what is fast.
+ *
+ * A row is mnemonics, then forms. `*` after a memory operand stands for both address forms, `s` for the sizes 4 and 8, `w` for 1, 2,
+ * 4 and 8. Forms after `~` are also there with dead flags.
+ */
+import type { Mnemonic } from "../../isa/x86_64/instructions.ts";
+import type { OperandLetter, OperandShape, Shape, Transfer } from "./shapes.ts";
+
+interface Row {
+  readonly mnemonics: string;
+  readonly forms: string;
+  /** Forms that are there with dead flags too. */
+  readonly dead?: string;
+  readonly conditions?: readonly number[];
+  readonly transfers?: readonly Transfer[];
+  /** Operand size where no operand has one; the size of operand 0 by default. */
+  readonly operandSize?: number;
+}
+
+const ALL_CONDITIONS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+/** Without overflow and parity. */
+const USUAL_CONDITIONS = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15];
+const JUMPS: readonly Transfer[] = ["forward", "backward", "far"];
+
+/** What a machine needs from the start. */
+const PLAIN: readonly Row[] = [
+  { mnemonics: "mov", forms: "rs,rs r1,r1 r1,m1* r2,m2* rs,ms* m1*,r1 m2*,r2 ms*,rs rs,i r1,i m1*,i m2*,i ms*,i" },
+  { mnemonics: "movzx movsx", forms: "r4,r1 r4,r2 r4,m1* r4,m2* r8,r1 r8,r2 r8,m1* r8,m2*" },
+  { mnemonics: "movsxd", forms: "r8,r4 r8,m4*" },
+  { mnemonics: "lea", forms: "rs,m0*" },
+  {
+    mnemonics: "add sub and or xor",
+    forms: "rs,rs rs,i rs,ms* r1,i r1,r1 ms*,rs ms*,i",
+    dead: "rs,rs rs,i",
+  },
+  { mnemonics: "cmp", forms: "r1,r1 rs,rs r1,m1* rs,ms* m1*,r1 ms*,rs r1,i rs,i m1*,i m2*,i ms*,i r2,r2 r2,i" },
+  { mnemonics: "test", forms: "r1,r1 rs,rs r1,i rs,i m1*,i" },
+  { mnemonics: "adc sbb", forms: "rs,rs rs,i" },
+  { mnemonics: "inc dec neg", forms: "rs", dead: "rs" },
+  { mnemonics: "not", forms: "rs" },
+  { mnemonics: "shl shr sar", forms: "rs,i rs,r1", dead: "rs,i" },
+  { mnemonics: "rol ror", forms: "rs,i rs,r1" },
+  { mnemonics: "imul", forms: "rs,rs rs,rs,i rs,ms*", dead: "rs,rs rs,rs,i" },
+  { mnemonics: "mul imul div idiv", forms: "rs" },
+  { mnemonics: "push pop", forms: "r8" },
+  { mnemonics: "push", forms: "i", operandSize: 8 },
+  { mnemonics: "call", forms: "j", transfers: JUMPS, operandSize: 8 },
+  { mnemonics: "call jmp", forms: "r8 m8*" },
+  { mnemonics: "jmp", forms: "j", transfers: JUMPS, operandSize: 8 },
+  { mnemonics: "jcc", forms: "j", conditions: ALL_CONDITIONS, transfers: JUMPS, operandSize: 8 },
+  { mnemonics: "setcc", forms: "r1", conditions: USUAL_CONDITIONS },
+  { mnemonics: "cmovcc", forms: "rs,rs", conditions: USUAL_CONDITIONS },
+  { mnemonics: "cwd", forms: "", operandSize: 4 },
+  { mnemonics: "cwd", forms: "", operandSize: 8 },
+  { mnemonics: "cbw", forms: "", operandSize: 4 },
+  { mnemonics: "cbw", forms: "", operandSize: 8 },
+  { mnemonics: "leave", forms: "", operandSize: 8 },
+  { mnemonics: "ret", forms: "", operandSize: 8 },
+  { mnemonics: "xchg", forms: "rs,rs" },
+  { mnemonics: "bsf bsr", forms: "rs,rs" },
+  { mnemonics: "bt", forms: "rs,rs rs,i" },
+  { mnemonics: "bswap", forms: "rs" },
+];
+
+/** What is worth its making in a machine that runs for more than a moment. */
+const JOINED: readonly Row[] = [
+  { mnemonics: "add sub and or xor", forms: "r1,m1* m1*,r1 m1*,i r2,i", dead: "r1,i r1,r1 rs,ms*" },
+  { mnemonics: "adc sbb", forms: "rs,ms* ms*,rs ms*,i r1,i r1,r1" },
+  { mnemonics: "inc dec", forms: "ms*" },
+  { mnemonics: "neg not", forms: "r1 ms" },
+  { mnemonics: "shl shr sar rol ror", forms: "r1,i r2,i ms,i" },
+  { mnemonics: "shld shrd", forms: "rs,rs,i rs,rs,r1" },
+  { mnemonics: "imul", forms: "rs,ms*,i" },
+  { mnemonics: "mul imul div idiv", forms: "ms" },
+  { mnemonics: "push", forms: "m8*" },
+  { mnemonics: "setcc", forms: "m1", conditions: USUAL_CONDITIONS },
+  { mnemonics: "cmovcc", forms: "rs,ms", conditions: [2, 3, 4, 5, 6, 7, 12, 13, 14, 15] },
+  { mnemonics: "movzx movsx", forms: "r2,r1 r2,m1" },
+  { mnemonics: "mov", forms: "r2,r2 r2,i" },
+  { mnemonics: "test", forms: "r2,r2 ms*,i ms,rs r1,m1" },
+  { mnemonics: "cmp", forms: "r2,m2* m2*,r2" },
+  { mnemonics: "btr bts btc", forms: "rs,rs rs,i" },
+  { mnemonics: "popcnt", forms: "rs,rs rs,ms" },
+  { mnemonics: "xchg", forms: "ms,rs" },
+  { mnemonics: "xadd cmpxchg", forms: "ms,rs" },
+];
+
+/** Handlers of two adjacent instructions, of which the second is a conditional jump. */
+const COMPARISONS =
+  "test r4,r4|test r8,r8|test r1,r1|test r4,i|test r1,i|cmp r4,r4|cmp r8,r8|cmp r1,r1|cmp r4,i|cmp r8,i|cmp r1,i|cmp r4,m4|cmp r8,m8|" +
+  "cmp m4,i|cmp m8,i|cmp m1,i|cmp m1+,i|cmp m4,r4|cmp m8,r8|cmp r1,m1|add r8,i|add r4,i|sub r8,i|sub r4,i|and r4,i|sub r4,r4";
+const COMPARED_CONDITIONS = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15];
+
+const SIZE_SETS: Readonly<Record<string, readonly number[]>> = { s: [4, 8], w: [1, 2, 4, 8] };
+
+function parseOperand(text: string): OperandShape {
+  const letter = text.charAt(0) as OperandLetter;
+  return { letter, size: Number.parseInt(text.slice(1) || "0", 10) };
+}
+
+/** The shapes of one form of one mnemonic. */
+function expandForm(row: Row, mnemonic: Mnemonic, form: string, flags: "used" | "dead"): Shape[] {
+  const set = /[a-z]([sw])/.exec(form)?.[1];
+  if (set !== undefined) {
+    const sizes = SIZE_SETS[set] ?? [];
+    return sizes.flatMap((size) =>
+      expandForm(row, mnemonic, form.replaceAll(new RegExp(`([rm])${set}`, "g"), `$1${size}`), flags),
+    );
+  }
+  if (form.includes("*")) {
+    return ["", "+"].flatMap((suffix) => expandForm(row, mnemonic, form.replace("*", suffix), flags));
+  }
+  const address = form.includes("+") ? "full" : "base";
+  const operands = form === "" ? [] : form.replace("+", "").split(",").map(parseOperand);
+  const operandSize = row.operandSize ?? operands[0]?.size ?? 0;
+  return (row.conditions ?? [-1]).flatMap((condition) =>
+    (row.transfers ?? ["none" as const]).map((transfer): Shape => ({
+      mnemonic,
+      operands,
+      operandSize,
+      address,
+      addressSize: 8,
+      condition,
+      transfer,
+      flags,
+    })),
+  );
+}
+
+function expandRow(row: Row): Shape[] {
+  const mnemonics = row.mnemonics.split(" ") as Mnemonic[];
+  const forms = row.forms.split(" ");
+  const dead = row.dead?.split(" ") ?? [];
+  return mnemonics.flatMap((mnemonic) => [
+    ...forms.flatMap((form) => expandForm(row, mnemonic, form, "used")),
+    ...dead.flatMap((form) => expandForm(row, mnemonic, form, "dead")),
+  ]);
+}
+
+/** A pair of instructions that the interpreter executes as one. */
+export interface ShapePair {
+  readonly first: Shape;
+  readonly second: Shape;
+}
+
+function makePairs(): ShapePair[] {
+  const jumps = COMPARED_CONDITIONS.flatMap((condition) =>
+    (["forward", "backward"] as const).map((transfer): Shape => ({
+      mnemonic: "jcc",
+      operands: [{ letter: "j", size: 0 }],
+      operandSize: 8,
+      address: "base",
+      addressSize: 8,
+      condition,
+      transfer,
+      flags: "used",
+    })),
+  );
+  return COMPARISONS.split("|").flatMap((text) => {
+    const [mnemonic = "", form = ""] = text.split(" ");
+    const [first] = expandForm({ mnemonics: mnemonic, forms: form }, mnemonic as Mnemonic, form, "used");
+    return first === undefined ? [] : jumps.map((second) => ({ first, second }));
+  });
+}
+
+export interface FastShapes {
+  readonly shapes: readonly Shape[];
+  /** The first so many are in the plain interpreter. */
+  readonly plainCount: number;
+  readonly pairs: readonly ShapePair[];
+}
+
+let made: FastShapes | undefined;
+
+/** Made when first asked for: it is the same for every machine. */
+export function fastShapes(): FastShapes {
+  if (made === undefined) {
+    const plain = PLAIN.flatMap(expandRow);
+    made = { shapes: [...plain, ...JOINED.flatMap(expandRow)], plainCount: plain.length, pairs: makePairs() };
+  }
+  return made;
+}

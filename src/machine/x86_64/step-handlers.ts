@@ -1,0 +1,123 @@
+/**
+ * The exact tier's handlers: for each instruction with its kinds and sizes of operands a WebAssembly function of its own, made from the
+ * same semantics as the interpreter when it is first needed. A program meets few of the thousand that there could be.
+ */
+import type { Decoded } from "../../isa/x86_64/decode-types.ts";
+import { OPERAND } from "../../isa/x86_64/decode-types.ts";
+import { compileModule, instantiate, type WasmMemory, type WasmModule } from "../../wasm/engine.ts";
+import { FunctionBuilder } from "../../wasm/function-builder.ts";
+import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
+import type { InterpreterHost } from "./interpreter.ts";
+import { CELL, RECORD } from "./layout.ts";
+import type { Registers } from "./registers.ts";
+import { findSemantics } from "./semantics/table.ts";
+import { MNEMONICS, mnemonicIndexOf, shapeKeyOf, signatureOf, type Shape } from "./shapes.ts";
+import { StepEmitter } from "./step-emitter.ts";
+import { gprAddress, mmxAddress, xmmAddress } from "./window-address.ts";
+
+const STEP_SIGNATURE: Signature = { parameters: [], results: ["i32"] };
+const ACCESS: Signature = { parameters: ["i32", "i32", "i32"], results: ["i32"] };
+
+/** Compiled handlers by key; every machine of a process uses the same. Undefined: the instruction has no emitted form. */
+const compiled = new Map<number, WasmModule | undefined>();
+
+export class StepHandlers {
+  private readonly memory: WasmMemory;
+  private readonly host: Pick<InterpreterHost, "load" | "store">;
+  private readonly handlers = new Map<number, (() => number) | undefined>();
+
+  constructor(memory: WasmMemory, host: Pick<InterpreterHost, "load" | "store">) {
+    this.memory = memory;
+    this.host = host;
+  }
+
+  /** The handler of a decoded instruction; undefined where it has no emitted form. */
+  find(decoded: Decoded): (() => number) | undefined {
+    const mnemonic = mnemonicIndexOf(decoded.id);
+    const key = shapeKeyOf(decoded, mnemonic, "base", "none", "used") * 4 + decoded.addressSize / 4;
+    if (this.handlers.has(key)) return this.handlers.get(key);
+    const handler = this.make(key, decoded, mnemonic);
+    this.handlers.set(key, handler);
+    return handler;
+  }
+
+  private make(key: number, decoded: Decoded, mnemonic: number): (() => number) | undefined {
+    let module = compiled.get(key);
+    if (module === undefined && !compiled.has(key)) {
+      module = buildHandler(decoded, mnemonic);
+      compiled.set(key, module);
+    }
+    if (module === undefined) return undefined;
+    const { host } = this;
+    const imports = {
+      memory: this.memory,
+      load: (size: number, lo: number, hi: number) => host.load(size, lo, hi),
+      store: (size: number, lo: number, hi: number) => host.store(size, lo, hi),
+    };
+    // The module is ours: this is what it exports.
+    return (instantiate(module, { host: imports }) as unknown as { step(): number }).step;
+  }
+}
+
+function buildHandler(decoded: Decoded, mnemonicIndex: number): WasmModule | undefined {
+  const mnemonic = MNEMONICS[mnemonicIndex];
+  const semantics = mnemonic === undefined ? undefined : findSemantics(mnemonic);
+  if (mnemonic === undefined || semantics === undefined) return undefined;
+  const shape: Shape = {
+    mnemonic,
+    operands: signatureOf(decoded),
+    operandSize: decoded.operandSize,
+    address: "base",
+    addressSize: decoded.addressSize,
+    condition: decoded.condition,
+    transfer: "none",
+    flags: "used",
+  };
+  const module = new ModuleBuilder();
+  module.importMemory("host", "memory", 1, 65536);
+  const imports = {
+    load: module.importFunction("host", "load", ACCESS),
+    store: module.importFunction("host", "store", ACCESS),
+  };
+  const f = new FunctionBuilder();
+  f.reset([]);
+  new StepEmitter(f, imports, shape).emit(semantics);
+  module.addFunction("step", STEP_SIGNATURE, f, { export: "step" });
+  return compileModule(module.finish());
+}
+
+/** Puts the operands of a decoded instruction where its handler looks for them. */
+export function prepareStep(registers: Registers, decoded: Decoded): void {
+  const addresses: number[] = [CELL.sink, CELL.sink, CELL.sink];
+  let immLo = decoded.immLo;
+  let immHi = decoded.immHi;
+  for (let n = 0; n < Math.min(3, decoded.operandCount); n++) {
+    // There are four operands.
+    const operand = decoded.operands[n] as (typeof decoded.operands)[0];
+    switch (operand.kind) {
+      case OPERAND.gpr:
+        addresses[n] = gprAddress(operand.register, operand.isHighByte);
+        break;
+      case OPERAND.xmm:
+        addresses[n] = xmmAddress(operand.register);
+        break;
+      case OPERAND.mmx:
+        addresses[n] = mmxAddress(operand.register);
+        break;
+      case OPERAND.memory:
+      case OPERAND.absolute:
+        addresses[n] = CELL.operand;
+        break;
+      case OPERAND.one:
+        immLo = 1;
+        immHi = 0;
+        break;
+      default:
+    }
+  }
+  const record = CELL.stepRecord;
+  const [a = 0, b = 0, c = 0] = addresses;
+  registers.set(record, a << 16);
+  registers.set(record + RECORD.b, b | (c << 16));
+  registers.setWords(record + RECORD.imm, immLo, immHi);
+}
