@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { physAddr, virtAddr, type FrameNumber } from "../../src/lib/address.ts";
 import { CSR } from "../../src/isa/riscv64/csrs.ts";
 import type { PteFlags } from "../../src/kernel/arch/arch.ts";
-import { satpOf } from "../../src/kernel/arch/riscv64/boot.ts";
+import { rootRegisterOf } from "../../src/kernel/arch/riscv64/boot.ts";
 import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import { sv39, sv48 } from "../../src/kernel/arch/riscv64/paging.ts";
 import { KernelBug, type Kernel } from "../../src/kernel/kernel.ts";
@@ -44,7 +44,7 @@ function walk(
   access: "load" | "store" | "execute",
 ): number | undefined {
   const hart = hartOf(k, 0);
-  const satp = satpOf(space, 7);
+  const satp = rootRegisterOf(space, 7);
   hart.sfence(undefined, undefined);
   hart.writeCsr(CSR.satp, satp.lo, satp.hi);
   hart.setPrivilege(0);

@@ -14,8 +14,6 @@ import { frameAddress, PAGE_SIZE, physAddr, virtAddr } from "../../../lib/addres
 import { highHalf } from "../../../lib/word64.ts";
 import { assemble } from "../../../isa/riscv64/assembler.ts";
 import {
-  CSR,
-  INTERRUPT_BIT,
   MSTATUS,
   PMPCFG,
   PMP_MATCH,
@@ -33,8 +31,8 @@ import { finishFlush, newFlush } from "../../mem/flush.ts";
 import { allocateFrame, allocateFrames, freeRange } from "../../mem/frames.ts";
 import { mapContiguous } from "../../mem/page-table.ts";
 import type { AddressSpace } from "../../mem/types.ts";
-import { hartOf } from "./context.ts";
 import { ENTRY } from "./entries.ts";
+import { makeSharedPages } from "./hart.ts";
 import {
   directAddress,
   IMAGE,
@@ -159,44 +157,23 @@ export function start(k: Kernel): void {
   const { memory } = k.state;
   const ramEnd = physAddr(k.memory.base + k.memory.size);
   freeRange(k, IMAGE_END, ramEnd);
-  memory.sharedPages.push({
-    name: "trampoline",
-    address: layout.trampoline,
-    frame: imageFrame(IMAGE.trampoline),
-    protection: { read: true, write: false, execute: true },
-  });
+  makeSharedPages(k);
   memory.vdsoFrame = imageFrame(IMAGE.vdso);
   const zeroFrame = allocateFrame(k, "kernel");
   if (zeroFrame === "ENOMEM") throw new KernelBug("no memory for the zero page");
   memory.zeroFrame = zeroFrame;
   makeKernelSpace(k, memory.kernelSpace);
-  const satp = satpOf(memory.kernelSpace, 0);
+  const satp = rootRegisterOf(memory.kernelSpace, 0);
   k.memory.write32(SATP_WORD, satp.lo);
   k.memory.write32(SATP_WORD + 4, satp.hi);
 }
 
 /** satp for a space: Sv39, its ASID, its root. */
-export function satpOf(space: AddressSpace, asid: number): { hi: number; lo: number } {
+export function rootRegisterOf(space: AddressSpace, asid: number): { hi: number; lo: number } {
   return {
     hi: (SATP_MODE.sv39 << SATP_HI_SHIFT.MODE) | (asid << SATP_HI_SHIFT.ASID) | highHalf(space.root),
     lo: space.root | 0,
   };
-}
-
-/** Interrupts that a hart listens to: software, timer, external. */
-export const ENABLED_INTERRUPTS = INTERRUPT_BIT.SSI | INTERRUPT_BIT.STI | INTERRUPT_BIT.SEI;
-
-/** First thing of `kentry main`: kernel stack and trap vector of this hart. */
-export function initializeHart(k: Kernel, hart: number): void {
-  const registers = hartOf(k, hart);
-  const state = k.state.harts[hart];
-  if (state === undefined) throw new KernelBug(`no hart ${hart}`);
-  state.kernelStack = virtAddr(kernelStackBase(hart) + KERNEL_STACK_FRAMES * PAGE_SIZE);
-  k.state.memory.kernelSpace.cachingHarts.add(hart);
-  registers.setXNumber(2, state.kernelStack);
-  const vector = symbolAddress("kernelvec");
-  registers.writeCsr(CSR.stvec, vector | 0, highHalf(vector));
-  registers.writeCsr(CSR.sie, ENABLED_INTERRUPTS, 0);
 }
 
 const KERNEL_DATA: PteFlags = {

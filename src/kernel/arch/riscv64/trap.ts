@@ -21,9 +21,10 @@ import type { AddressSpace } from "../../mem/types.ts";
 import { leaveKernel } from "../../process/scheduler.ts";
 import type { Thread } from "../../process/types.ts";
 import { handleKernelInterrupt, handleUserTrap, type Trap } from "../../trap.ts";
-import { initializeHart, satpOf, start, symbolAddress, symbolize } from "./boot.ts";
+import { rootRegisterOf, start, symbolAddress, symbolize } from "./boot.ts";
 import { hartOf, loadFloats, riscvHart, saveFloats } from "./context.ts";
 import { ENTRY } from "./entries.ts";
+import { initializeHart } from "./hart.ts";
 import { TRAPFRAME, writeField } from "./trapframe.ts";
 
 /** What start-up does once memory works: mount the root, make the first process. */
@@ -175,7 +176,7 @@ export function resumeUser(k: Kernel, hartId: number, thread: Thread): void {
     memory.read32(trapframe + TRAPFRAME.kernelTrap) !== (addresses.usertrap | 0) ||
     memory.read32(trapframe + TRAPFRAME.hartId) !== hartId
   ) {
-    const kernelSatp = satpOf(kernelSpace, 0);
+    const kernelSatp = rootRegisterOf(kernelSpace, 0);
     memory.write32(trapframe + TRAPFRAME.kernelSatp, kernelSatp.lo);
     memory.write32(trapframe + TRAPFRAME.kernelSatp + 4, kernelSatp.hi);
     writeField(memory, trapframe, TRAPFRAME.kernelStack, state.kernelStack);
@@ -193,7 +194,7 @@ export function resumeUser(k: Kernel, hartId: number, thread: Thread): void {
   if (status.lo !== wanted) hart.writeCsr(CSR.sstatus, wanted, status.hi);
   hart.writeCsr(CSR.sepc, epcLo, epcHi);
   hart.writeCsr(CSR.sscratch, thread.trapframeAddress | 0, highHalf(thread.trapframeAddress));
-  const satp = satpOf(space, space.asid);
+  const satp = rootRegisterOf(space, space.asid);
   hart.setXNumber(A0, thread.trapframeAddress);
   hart.setX(A1, satp.lo, satp.hi);
   hart.setPc(addresses.userret);
@@ -240,7 +241,7 @@ export function sendInterprocessorInterrupt(k: Kernel, hartId: number): void {
 /** Sends the hart to kernel text that loads from an unmapped address, on the kernel's stack and page table. */
 export function provokeFault(k: Kernel, hartId: number): void {
   const hart = hartOf(k, hartId);
-  const satp = satpOf(k.state.memory.kernelSpace, 0);
+  const satp = rootRegisterOf(k.state.memory.kernelSpace, 0);
   hart.setPrivilege(PRIVILEGE.supervisor);
   hart.writeCsr(CSR.satp, satp.lo, satp.hi);
   setVector(hart, kernelAddresses().kernelvec);

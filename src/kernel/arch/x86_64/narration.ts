@@ -1,0 +1,65 @@
+// How tracers tell of x86-64's traps and start-up: the words of Intel's manual.
+
+import { CR3 } from "../../../isa/x86_64/paging.ts";
+import { SEGMENT } from "../../../isa/x86_64/registers.ts";
+import { VECTOR } from "../../../isa/x86_64/vectors.ts";
+import { hexNumber64 } from "../../../lib/word64.ts";
+import type { Hart } from "../../../machine/hart.ts";
+import type { Narration, NarratedStep } from "../arch.ts";
+import { symbolize } from "./boot.ts";
+import { x86Hart } from "./context.ts";
+import { INTERRUPT } from "./entries.ts";
+import { fourLevel, tablesOf } from "./paging.ts";
+import { SYSCALL } from "./trapframe.ts";
+
+const USER = 3;
+
+export const narration: Narration = {
+  symbolize,
+  userPrivilege: USER,
+  privilegeName: (privilege) => `ring ${privilege}`,
+  spaceRegister: "cr3",
+  describeSpace(hi, lo) {
+    const space = { hi, lo };
+    if (tablesOf({ space, virtualPage: 0, physicalPage: 0, access: "load", privilege: 0 }) === undefined) {
+      return "paging off";
+    }
+    const pcid = lo & CR3.PCID;
+    return `${fourLevel.name}, PCID ${pcid}${pcid === 0 ? ", the kernel's page table" : ""}`;
+  },
+  describeReset: (hart) =>
+    hart.waiting ? "waits for INIT and a start-up interrupt" : `32-bit protected mode at ${place(hart.pc)}, paging off`,
+  describeStartupReturn: () => undefined,
+  nameTrap(cause, interrupt) {
+    if (cause === SYSCALL) return "syscall";
+    if (cause === INTERRUPT.legacyCall) return "int 0x80";
+    return interrupt ? "interrupt" : "exception";
+  },
+  nameReturn: (hart) => (symbolize(x86Hart(hart).pc) === undefined ? lastReturn(hart) : "iretq"),
+  registersAt: (step, cause) => registersAt(step, cause),
+  saves: "swapgs",
+  restores: "15 registers from the trapframe, swapgs",
+};
+
+/** `sysretq` leaves rcx at the instruction that it goes to. */
+function lastReturn(hart: Hart): string {
+  const { pc } = hart;
+  return x86Hart(hart).gpr(1) === pc && x86Hart(hart).segment(SEGMENT.cs).selector !== 0 ? "sysretq" : "iretq";
+}
+
+function registersAt(step: NarratedStep, cause: number): readonly string[] {
+  switch (step) {
+    case "trap":
+      return cause === SYSCALL ? ["star", "lstar", "sfmask"] : [];
+    case "usertrap":
+      return cause === VECTOR.PF ? ["cr2", "kernel_gs_base"] : ["kernel_gs_base"];
+    case "usertrapret":
+      return ["rax", "rsp", "gs_base"];
+  }
+}
+
+/** Where an address is, with its symbol where the kernel image has one. */
+function place(address: number): string {
+  const symbol = symbolize(address);
+  return symbol === undefined ? hexNumber64(address) : `${hexNumber64(address)} (${symbol})`;
+}
