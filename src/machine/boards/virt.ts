@@ -94,6 +94,7 @@ export function populateVirtBoard(
   const line = (source: number) => (level: boolean) => plic.setLevel(source, level);
   const uart = createUart({
     base: VIRT.uart,
+    size: 0x100,
     services,
     interrupt: line(VIRT.uartIrq),
     interruptOnce: () => plic.pulse(VIRT.uartIrq),

@@ -86,6 +86,8 @@ export interface Uart extends Device {
 
 export interface UartOptions {
   readonly base: number;
+  /** Of the window, whose first 8 bytes are registers; 8 by default, which is all that there is in a port space. */
+  readonly size?: number;
   readonly services: DeviceServices;
   readonly interrupt: InterruptLine;
   /** An edge on the same wire. */
@@ -94,7 +96,7 @@ export interface UartOptions {
   readonly transmit: (byte: number) => void;
 }
 
-export function createUart({ base, services, interrupt, interruptOnce, transmit }: UartOptions): Uart {
+export function createUart({ base, size = 8, services, interrupt, interruptOnce, transmit }: UartOptions): Uart {
   const name = "uart";
   const connected = MSR.carrier | MSR.dsr | MSR.cts;
   const state: UartState = {
@@ -262,7 +264,7 @@ export function createUart({ base, services, interrupt, interruptOnce, transmit 
   return {
     name,
     base,
-    size: 0x100,
+    size,
     state,
     load(offset: number, size: AccessSize, out: BusWord): boolean {
       if (size !== 1) return false;

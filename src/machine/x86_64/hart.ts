@@ -5,6 +5,7 @@
  */
 import type { Word64 } from "../../lib/word64.ts";
 import type { Hart } from "../hart.ts";
+import type { LocalApicPort } from "./local-apic-port.ts";
 
 /** A segment register with its hidden part; `attributes` as in layout.ts. */
 export interface SegmentState {
@@ -58,6 +59,8 @@ export interface X86Hart extends Hart {
   saveFloat(into: Uint8Array): void;
   /** Loads such an image; reserved MXCSR bits are dropped. */
   loadFloat(from: Uint8Array): void;
+  /** Wires the hart to its local APIC; without one it takes no interrupts. */
+  attachLocalApic(port: LocalApicPort): void;
   /** As invlpg and invpcid: one page or all; one PCID or all. Global pages only where `includingGlobal`. */
   invalidate(virtualAddress: number | undefined, pcid: number | undefined, includingGlobal: boolean): void;
 }

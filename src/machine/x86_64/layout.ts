@@ -92,7 +92,7 @@ export const CELL = {
   debug: 0x400,
   /** Not 0 from the instruction after `sti` or `mov ss` until that has retired: no interrupt is taken. */
   interruptShadow: 0x440,
-  /** Not 0 while a line of the local APIC asks for an interrupt: bit 0 INTR, bit 1 NMI, bit 2 INIT, bit 3 SIPI (its vector in bits 8-15). */
+  /** Not 0 while a line of the local APIC asks for an interrupt: bit 0 INTR, bit 1 NMI, bit 2 INIT, bit 3 SIPI (whose vector the APIC tells). */
   requests: 0x444,
   /** Not 0 from an NMI until iret. */
   nmiBlocked: 0x448,
