@@ -24,7 +24,7 @@ import type { Layout } from "../engine/layout.ts";
 import { CELL, RECORD, RECORD_SIZE, segmentBase } from "./layout.ts";
 import { OP, operations, type Operations } from "./operations.ts";
 import { endsRun, FLAG_EFFECT, flagEffectOf, isHint } from "./semantics/effects.ts";
-import { mnemonicIndexOf, shapeKeyOf, type AddressForm, type Transfer } from "./shapes.ts";
+import { mnemonicIndexOf, shapeKeyOf, type AddressForm, type Shape, type Transfer } from "./shapes.ts";
 import { gprAddress, mmxAddress, xmmAddress } from "./window-address.ts";
 
 const PAGE_BYTES = 4096;
@@ -207,6 +207,42 @@ export class CodeCache {
     return true;
   }
 
+  /** The map and the offset that a record belongs to, if it is still the record there. */
+  placeOf(record: number): { readonly map: number; readonly offset: number } | undefined {
+    const offset = this.offsetAt(record);
+    for (let map = 0; map < this.usedMaps; map++) {
+      const address = this.mapAddress(map);
+      if (this.words[(address + offset * 4) >> 2] === record) return { map: address, offset };
+    }
+    return undefined;
+  }
+
+  isPlaceOf(record: number, map: number, offset: number): boolean {
+    return this.words[(map + offset * 4) >> 2] === record;
+  }
+
+  /** Decodes the instruction at an offset of a page; its shape, if the interpreter has a handler for it. */
+  shapeAt(map: number, offset: number, into: Decoded): Shape | undefined {
+    const source = this.layout.ram + this.pageAt(map) * PAGE_BYTES + offset;
+    if (decode(this.bytes, source, PAGE_BYTES - offset, 64, into) !== "ok") return undefined;
+    if (isHint(mnemonicIndexOf(into.id))) return NOTHING;
+    const form = addressFormOf(into);
+    if (form === undefined) return undefined;
+    const transfer = transferOf(into, offset);
+    const op = this.operations.ops.get(shapeKeyOf(into, mnemonicIndexOf(into.id), form, transfer, "used"));
+    return op === undefined ? undefined : this.operations.shapes[op - OP.first];
+  }
+
+  isRegion(record: number): boolean {
+    return this.opAt(record) === OP.region;
+  }
+
+  /** From now on control that comes to the record enters the region of that index. */
+  enterRegion(head: number, index: number): void {
+    this.halves[(head + RECORD.c) >> 1] = index;
+    this.halves[head >> 1] = OP.region;
+  }
+
   /** Leads a stub and the jumps that wait for it to a record. */
   private redirect(stub: number, target: number): void {
     this.halves[stub >> 1] = OP.goto;
@@ -289,8 +325,7 @@ export class CodeCache {
     halves[half + RECORD.id / 2] = decoded.id;
     words[(record + RECORD.imm) >> 2] = decoded.immLo;
     words[((record + RECORD.imm) >> 2) + 1] = decoded.immHi;
-    let address: AddressForm = "base";
-    let isOrdinary = true;
+    const address = addressFormOf(decoded);
     let hasMemory = false;
     for (let n = 0; n < decoded.operandCount; n++) {
       // There are four operands.
@@ -307,11 +342,7 @@ export class CodeCache {
           break;
         case OPERAND.memory:
           hasMemory = true;
-          address = this.fillAddress(record, at);
-          if (decoded.base === RIP && !fitsWord(decoded.dispLo + at + decoded.length)) isOrdinary = false;
-          break;
-        case OPERAND.absolute:
-          isOrdinary = false;
+          this.fillAddress(record, at);
           break;
         case OPERAND.one:
           words[(record + RECORD.imm) >> 2] = 1;
@@ -320,32 +351,28 @@ export class CodeCache {
         default:
       }
     }
-    // 32-bit addresses, and displacements of 64 bits, are the exact tier's.
-    if (decoded.addressSize !== 8 && (hasMemory || !isOrdinary)) isOrdinary = false;
     const mnemonic = mnemonicIndexOf(decoded.id);
-    let transfer: Transfer = "none";
-    if (decoded.operandCount > 0 && decoded.operands[0].kind === OPERAND.relative) {
-      const target = at + decoded.length + decoded.immLo;
-      transfer = target < 0 || target >= PAGE_BYTES ? "far" : target > at ? "forward" : "backward";
-      if (transfer !== "far") this.jumps.push(record, target);
-    }
+    const transfer = transferOf(decoded, at);
+    if (transfer === "forward" || transfer === "backward") this.jumps.push(record, at + decoded.length + decoded.immLo);
     if (isHint(mnemonic)) {
       halves[half] = OP.nothing;
       return;
     }
     const { ops } = this.operations;
+    const isOrdinary =
+      address !== undefined && (decoded.base !== RIP || fitsWord(decoded.dispLo + at + decoded.length));
     const op = isOrdinary ? ops.get(shapeKeyOf(decoded, mnemonic, address, transfer, "used")) : undefined;
     halves[half] = op ?? OP.slow;
     const effect = op === undefined ? FLAG_EFFECT.sees : flagEffectOf(mnemonic, hasMemory);
     const deadOp =
-      op !== undefined && (effect & FLAG_EFFECT.writes) !== 0
+      op !== undefined && address !== undefined && (effect & FLAG_EFFECT.writes) !== 0
         ? (ops.get(shapeKeyOf(decoded, mnemonic, address, transfer, "dead")) ?? 0)
         : 0;
     this.run.push({ record, effect, deadOp });
   }
 
   /** The parts of the memory operand's address. */
-  private fillAddress(record: number, at: number): AddressForm {
+  private fillAddress(record: number, at: number): void {
     const { decoded, halves, bytes, words } = this;
     const half = record >> 1;
     const { base, index, segment } = decoded;
@@ -357,12 +384,9 @@ export class CodeCache {
         : gprAddress(base, false);
     // The displacement counts from the end of the instruction.
     words[(record + RECORD.disp) >> 2] = isRelative ? (decoded.dispLo + at + decoded.length) | 0 : decoded.dispLo;
-    const hasIndex = index !== NO_REGISTER;
-    const hasBase = segment === SEGMENT.fs || segment === SEGMENT.gs;
-    halves[half + RECORD.index / 2] = hasIndex ? gprAddress(index, false) : CELL.zero;
+    halves[half + RECORD.index / 2] = index === NO_REGISTER ? CELL.zero : gprAddress(index, false);
     bytes[record + RECORD.scale] = decoded.scale;
-    halves[half + RECORD.seg / 2] = hasBase ? segmentBase(segment) : CELL.zero;
-    return hasIndex || hasBase ? "full" : "base";
+    halves[half + RECORD.seg / 2] = hasSegmentBase(segment) ? segmentBase(segment) : CELL.zero;
   }
 
   /** From the end of the run to its beginning: flags that nothing sees before they are set again are dead. */
@@ -423,6 +447,42 @@ export class CodeCache {
   private pageAt(map: number): number {
     return this.pageOfMap[(map - this.layout.codeBase) / MAP_SIZE] ?? 0;
   }
+}
+
+/** What all hints are, whatever their operands. */
+const NOTHING: Shape = {
+  mnemonic: "nop",
+  operands: [],
+  operandSize: 4,
+  address: "base",
+  addressSize: 8,
+  condition: -1,
+  transfer: "none",
+  flags: "used",
+};
+
+/** In 64-bit mode only fs and gs have bases. */
+const hasSegmentBase = (segment: number): boolean => segment === SEGMENT.fs || segment === SEGMENT.gs;
+
+/** The form of a decoded instruction's address; undefined where it is the exact tier's: 32 bits, or a displacement of 64. */
+function addressFormOf(decoded: Decoded): AddressForm | undefined {
+  let form: AddressForm = "base";
+  for (let n = 0; n < decoded.operandCount; n++) {
+    const kind = decoded.operands[n]?.kind;
+    if (kind === OPERAND.absolute) return undefined;
+    if (kind !== OPERAND.memory) continue;
+    if (decoded.addressSize !== 8) return undefined;
+    if (decoded.index !== NO_REGISTER || hasSegmentBase(decoded.segment)) form = "full";
+  }
+  return form;
+}
+
+/** Where a direct jump at an offset of its page goes. */
+function transferOf(decoded: Decoded, at: number): Transfer {
+  if (decoded.operandCount === 0 || decoded.operands[0].kind !== OPERAND.relative) return "none";
+  const target = at + decoded.length + decoded.immLo;
+  if (target < 0 || target >= PAGE_BYTES) return "far";
+  return target > at ? "forward" : "backward";
 }
 
 const fitsWord = (value: number): boolean => (value | 0) === value;
