@@ -63,7 +63,7 @@ export function execute(
     readMemory: (_, into) => (into.set(memory.subarray(0, into.length)), true),
     writeMemory: (_, from) => (memory.set(from), true),
   };
-  const outcome = x87Semantics[mnemonic]?.(hart, decoded) ?? "undefined";
+  const outcome = x87Semantics[mnemonic](hart, decoded);
   if (access === "write" && outcome === "done")
     memory.set(window.bytes.subarray(CELL.operand, CELL.operand + memoryBytes));
   packEnvironment(window, image, 4);

@@ -6,15 +6,17 @@ import type { ExactX86 } from "./exact.ts";
 import { arithmeticSemantics } from "./x87-arithmetic.ts";
 import { compareSemantics } from "./x87-compare.ts";
 import { controlSemantics } from "./x87-control.ts";
+import { transcendentalSemantics } from "./x87-transcendental.ts";
 import { transferSemantics } from "./x87-transfer.ts";
 
 export type X87Mnemonic = MnemonicOfExtension<"x87">;
 
-export const x87Semantics: Partial<Record<X87Mnemonic, ExactX86>> = {
+export const x87Semantics: Record<X87Mnemonic, ExactX86> = {
   ...transferSemantics,
   ...arithmeticSemantics,
   ...compareSemantics,
   ...controlSemantics,
+  ...transcendentalSemantics,
 };
 
 /** How an instruction uses a memory operand that it has. */
