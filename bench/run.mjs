@@ -2,6 +2,8 @@
  * Side-by-side speed: the same static program on Vitrine and on its peers.
  *
  *   npm run bench                        every kernel, 3 interleaved rounds
+ *   npm run bench -- --arch x86_64       the same C on the other architecture
+ *   npm run bench -- --compiler gcc      built here with Debian's gcc instead of zig cc
  *   npm run bench -- --only sha,calls    some of them
  *   npm run bench -- --rounds 5 --json
  *
@@ -11,13 +13,16 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
-const PROGRAM = join(ROOT, "userland", "images", "riscv64", "bench");
+const KERNELS = join(ROOT, "bench", "kernels");
+/** Debian's compilers. */
+const GCC = { riscv64: "riscv64-linux-gnu-gcc", x86_64: "x86_64-linux-gnu-gcc" };
 const CLI = join(ROOT, "dist", "bundle", "cli.js");
 /** Kernels whose figure is operations per second; the others are compared by CPU time. */
 const SYSTEM = ["null-call", "fork-exit", "fork-exec", "page-fault", "ping-pong"];
@@ -27,19 +32,29 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "3" },
     only: { type: "string" },
     json: { type: "boolean", default: false },
-    program: { type: "string", default: PROGRAM },
+    arch: { type: "string", default: "riscv64" },
+    compiler: { type: "string", default: "zig" },
+    program: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
 
 if (options.help) {
-  console.log("usage: npm run bench -- [--rounds N] [--only NAME,…] [--program FILE] [--json]");
+  console.log(
+    "usage: npm run bench -- [--arch riscv64|x86_64] [--compiler zig|gcc] [--rounds N] [--only NAME,…] [--program FILE] [--json]",
+  );
   process.exit(0);
 }
+if (!(options.arch in GCC)) {
+  console.error(`bench: --arch ${options.arch} is not there; riscv64 and x86_64 are`);
+  process.exit(2);
+}
+const program = options.program ?? (options.compiler === "gcc" ? compileWithGcc() : imageProgram());
+const QEMU = `qemu-${options.arch}`;
 
 const peers = [
-  { name: "vitrine", command: [process.execPath, CLI, "run", options.program], env: {} },
-  { name: "qemu-riscv64", command: ["qemu-riscv64", options.program], env: { BENCH_SELF: options.program } },
+  { name: "vitrine", command: [process.execPath, CLI, "run", program], env: {} },
+  { name: QEMU, command: [QEMU, program], env: { BENCH_SELF: program } },
 ].filter((peer) => {
   const path = findProgram(peer.command[0]);
   if (path === undefined) {
@@ -130,9 +145,32 @@ function report() {
   }
 }
 
+function imageProgram() {
+  return join(ROOT, "userland", "images", options.arch, "bench");
+}
+
+/** The kernels compiled with Debian's gcc as the images are with zig cc: static, -O2. */
+function compileWithGcc() {
+  const compiler = GCC[options.arch];
+  if (findProgram(compiler) === undefined) {
+    console.error(`bench: ${compiler} is not installed; install gcc-${options.arch.replace("_", "-")}-linux-gnu`);
+    process.exit(1);
+  }
+  const output = join(mkdtempSync(join(tmpdir(), "vitrine-bench-")), "bench");
+  const sources = readdirSync(KERNELS)
+    .filter((name) => name.endsWith(".c"))
+    .map((name) => join(KERNELS, name));
+  const built = spawnSync(compiler, ["-O2", "-static", "-o", output, ...sources, "-lm"], { encoding: "utf8" });
+  if (built.status !== 0) {
+    console.error(`bench: ${compiler} failed\n${built.stderr}`);
+    process.exit(1);
+  }
+  return output;
+}
+
 function listKernels() {
-  if (!existsSync(options.program)) {
-    console.error(`bench: ${options.program} is missing; build it with npm --prefix userland run build`);
+  if (!existsSync(program)) {
+    console.error(`bench: ${program} is missing; build it with npm --prefix userland run build`);
     process.exit(1);
   }
   const listing = spawnSync(peers[0].command[0], [...peers[0].command.slice(1)], { encoding: "utf8" });
