@@ -6,6 +6,7 @@
  * 4 and 8. Forms after `~` are also there with dead flags.
  */
 import type { Mnemonic } from "../../isa/x86_64/instructions.ts";
+import { findSemantics } from "./semantics/table.ts";
 import type { OperandLetter, OperandShape, Shape, Transfer } from "./shapes.ts";
 
 interface Row {
@@ -62,6 +63,11 @@ const PLAIN: readonly Row[] = [
   { mnemonics: "bsf bsr", forms: "rs,rs" },
   { mnemonics: "bt", forms: "rs,rs rs,i" },
   { mnemonics: "bswap", forms: "rs" },
+  { mnemonics: "movaps movups movdqa movdqu", forms: "x16,m16* m16*,x16 x16,x16", operandSize: 4 },
+  { mnemonics: "xorps pxor", forms: "x16,x16", operandSize: 4 },
+  { mnemonics: "movq", forms: "x16,r8 r8,x16", operandSize: 8 },
+  { mnemonics: "movq", forms: "x8,m8 m8,x8 x8,x8", operandSize: 4 },
+  { mnemonics: "movd", forms: "x16,r4 r4,x16", operandSize: 4 },
 ];
 
 /** What is worth its making in a machine that runs for more than a moment. */
@@ -85,6 +91,57 @@ const JOINED: readonly Row[] = [
   { mnemonics: "popcnt", forms: "rs,rs rs,ms" },
   { mnemonics: "xchg", forms: "ms,rs" },
   { mnemonics: "xadd cmpxchg", forms: "ms,rs" },
+  // Vectors and floating point
+  { mnemonics: "movsd", forms: "x8,x8 x8,m8* m8*,x8", operandSize: 4 },
+  { mnemonics: "movss", forms: "x4,x4 x4,m4* m4*,x4", operandSize: 4 },
+  { mnemonics: "movapd movupd", forms: "x16,x16 x16,m16* m16*,x16", operandSize: 4 },
+  { mnemonics: "movd", forms: "x16,m4 m4,x16", operandSize: 4 },
+  { mnemonics: "movhps movlps movhpd movlpd", forms: "x8,m8 m8,x8", operandSize: 4 },
+  { mnemonics: "movlhps movhlps", forms: "x8,x8", operandSize: 4 },
+  {
+    mnemonics: "addsd subsd mulsd divsd ucomisd comisd minsd maxsd",
+    forms: "x8,x8 x8,m8*",
+    operandSize: 4,
+  },
+  { mnemonics: "sqrtsd", forms: "x8,x8", operandSize: 4 },
+  {
+    mnemonics: "addss subss mulss divss ucomiss comiss minss maxss",
+    forms: "x4,x4 x4,m4*",
+    operandSize: 4,
+  },
+  { mnemonics: "addpd subpd mulpd divpd addps subps mulps divps", forms: "x16,x16 x16,m16*", operandSize: 4 },
+  { mnemonics: "cvtsi2sd", forms: "x8,r4", operandSize: 4 },
+  { mnemonics: "cvtsi2sd", forms: "x8,r8", operandSize: 8 },
+  { mnemonics: "cvtsi2ss", forms: "x4,r4", operandSize: 4 },
+  { mnemonics: "cvtsi2ss", forms: "x4,r8", operandSize: 8 },
+  { mnemonics: "cvttsd2si", forms: "r4,x8", operandSize: 4 },
+  { mnemonics: "cvttsd2si", forms: "r8,x8", operandSize: 8 },
+  { mnemonics: "cvttss2si", forms: "r4,x4", operandSize: 4 },
+  { mnemonics: "cvttss2si", forms: "r8,x4", operandSize: 8 },
+  { mnemonics: "cvtss2sd", forms: "x8,x4 x8,m4", operandSize: 4 },
+  { mnemonics: "cvtsd2ss", forms: "x4,x8 x4,m8", operandSize: 4 },
+  { mnemonics: "cvtdq2pd", forms: "x16,x8", operandSize: 4 },
+  { mnemonics: "andpd andps andnps andnpd orps orpd xorpd pand por pandn", forms: "x16,x16 x16,m16", operandSize: 4 },
+  { mnemonics: "xorps pxor", forms: "x16,m16", operandSize: 4 },
+  {
+    mnemonics: "paddb paddw paddd paddq psubb psubw psubd psubq pcmpeqb pcmpeqw pcmpeqd pcmpgtb pcmpgtd pmuludq",
+    forms: "x16,x16 x16,m16",
+    operandSize: 4,
+  },
+  {
+    mnemonics: "pminub pmaxub pmullw pmulhuw pmaddwd psadbw packuswb packssdw pshufb pmulld",
+    forms: "x16,x16",
+    operandSize: 4,
+  },
+  {
+    mnemonics:
+      "punpcklbw punpcklwd punpckldq punpcklqdq punpckhbw punpckhwd punpckhdq punpckhqdq unpcklps unpckhps unpcklpd unpckhpd",
+    forms: "x16,x16",
+    operandSize: 4,
+  },
+  { mnemonics: "pshufd pshuflw pshufhw shufps shufpd", forms: "x16,x16,i", operandSize: 4 },
+  { mnemonics: "psllw pslld psllq psrlw psrld psrlq psraw psrad pslldq psrldq", forms: "x16,i", operandSize: 4 },
+  { mnemonics: "pmovmskb", forms: "r4,x16", operandSize: 4 },
 ];
 
 /** Handlers of two adjacent instructions, of which the second is a conditional jump. */
@@ -177,8 +234,10 @@ let made: FastShapes | undefined;
 /** Made when first asked for: it is the same for every machine. */
 export function fastShapes(): FastShapes {
   if (made === undefined) {
-    const plain = PLAIN.flatMap(expandRow);
-    made = { shapes: [...plain, ...JOINED.flatMap(expandRow)], plainCount: plain.length, pairs: makePairs() };
+    const expand = (rows: readonly Row[]): Shape[] =>
+      rows.flatMap(expandRow).filter(({ mnemonic }) => findSemantics(mnemonic) !== undefined);
+    const plain = expand(PLAIN);
+    made = { shapes: [...plain, ...expand(JOINED)], plainCount: plain.length, pairs: makePairs() };
   }
   return made;
 }

@@ -2,8 +2,9 @@
 import type { Mnemonic } from "../../../isa/x86_64/instructions.ts";
 import type { Semantics } from "../emitter.ts";
 import { integerSemantics } from "./integer.ts";
+import { sseSemantics } from "./sse.ts";
 
-const semantics: Readonly<Partial<Record<Mnemonic, Semantics>>> = { ...integerSemantics };
+const semantics: Readonly<Partial<Record<Mnemonic, Semantics>>> = { ...integerSemantics, ...sseSemantics };
 
 /** What an instruction does, if it has an emitted form. */
 export function findSemantics(mnemonic: Mnemonic): Semantics | undefined {
