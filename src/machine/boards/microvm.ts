@@ -55,6 +55,7 @@ export function populateMicrovmBoard(machine: Machine<X86Hart>, options: Microvm
     harts: machine.harts.length,
     services,
     endOfInterrupt: (vector) => ioApic.endOfInterrupt(vector),
+    onEnabled: () => ioApic.retry(),
   });
   const ioApic = createIoApic({ base: MICROVM.ioApic, send: (message) => localApics.deliver(message) });
   const line = (pin: number) => (level: boolean) => ioApic.setLevel(pin, level);

@@ -100,15 +100,20 @@ test("an edge on a level-triggered pin that is silent comes later", () => {
   assert.equal(sent.length, 2);
 });
 
-test("a level that nobody took is offered again when the entry is written", () => {
+test("what nobody took is offered again", () => {
   const { apic, sent, refuse } = bench();
   refuse.isOn = true;
   write(apic, 0x18, 0x31 | LEVEL);
   apic.setLevel(4, true);
   assert.equal(read(apic, 0x18), 0x31 | LEVEL);
+  write(apic, 0x1a, 0x32);
+  apic.pulse(5);
+  apic.retry();
+  assert.equal(sent.length, 4);
   refuse.isOn = false;
-  write(apic, 0x18, 0x31 | LEVEL);
-  assert.equal(sent.length, 2);
+  apic.retry();
+  apic.retry();
+  assert.equal(sent.length, 6);
   assert.equal(read(apic, 0x18), 0x31 | LEVEL | REMOTE_IRR);
 });
 

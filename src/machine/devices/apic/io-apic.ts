@@ -10,7 +10,8 @@
  *
  * Intel 82093AA data sheet (1996), section 3; the EOI register came with version 0x20 (ICH2 data sheet, I/O APIC). Lines are driven as
  * "asserted" or not, so that polarity is only kept. An edge on a masked pin is lost. A line may be levels, edges or both, as a shared
- * wire is: on a level-triggered pin an edge that comes while the pin is silent is remembered until it is not.
+ * wire is: on a level-triggered pin an edge that comes while the pin is silent is remembered until it is not. What no local APIC takes is
+ * offered again.
  */
 import type { AccessSize, BusWord, Device } from "../../bus.ts";
 import { MESSAGE, readMessage, type InterruptMessage } from "./message.ts";
@@ -43,6 +44,8 @@ export interface IoApic extends Device {
   pulse(pin: number): void;
   /** A hart is done with a level-triggered interrupt of that vector. */
   endOfInterrupt(vector: number): void;
+  /** Offers again what no local APIC took. */
+  retry(): void;
 }
 
 export interface IoApicOptions {
@@ -74,8 +77,9 @@ export function createIoApic({ base, send }: IoApicOptions): IoApic {
     if (!isAsserted || (isLevel && (entry & ENTRY.REMOTE_IRR) !== 0)) return;
     const message = readMessage(entry, state.destinations[pin] ?? 0);
     const isTaken = message !== undefined && send(message);
+    if (!isTaken) return;
     state.edges &= ~bit;
-    if (isLevel && isTaken) state.entries[pin] = entry | ENTRY.REMOTE_IRR;
+    if (isLevel) state.entries[pin] = entry | ENTRY.REMOTE_IRR;
   };
 
   const endOfInterrupt = (vector: number): void => {
@@ -141,5 +145,8 @@ export function createIoApic({ base, send }: IoApicOptions): IoApic {
       service(pin);
     },
     endOfInterrupt,
+    retry(): void {
+      for (let pin = 0; pin < ioApicPins; pin++) service(pin);
+    },
   };
 }

@@ -41,19 +41,27 @@ interface Bench {
   readonly machine: FakeMachine;
   readonly apics: LocalApics;
   readonly ended: number[];
+  readonly enabled: { count: number };
 }
 
 function bench(harts = 3): Bench {
   const machine = createFakeMachine();
   const ended: number[] = [];
-  const apics = createLocalApics({ base: 0, harts, services: machine, endOfInterrupt: (vector) => ended.push(vector) });
+  const enabled = { count: 0 };
+  const apics = createLocalApics({
+    base: 0,
+    harts,
+    services: machine,
+    endOfInterrupt: (vector) => ended.push(vector),
+    onEnabled: () => enabled.count++,
+  });
   machine.devices.push(apics);
   for (let hart = 0; hart < harts; hart++) {
     machine.runOn(hart);
     store(apics, REG.spurious, 0x1ff);
   }
   machine.runOn(0);
-  return { machine, apics, ended };
+  return { machine, apics, ended, enabled };
 }
 
 const fixed = (vector: number, destination: number, isLevel = false) =>
@@ -223,6 +231,9 @@ test("an APIC disabled by software takes no vectors, and its table is masked", (
   assert.equal(b.apics.deliver(fixed(0x50, 0)), false);
   send(b, 0x4400, 0);
   assert.deepEqual([...b.machine.interrupts], [`0.${NMI}`]);
+  store(b.apics, REG.spurious, 0x1ff);
+  store(b.apics, REG.spurious, 0x1fe);
+  assert.equal(b.enabled.count, 4, "three at first, then this one again");
 });
 
 test("an APIC that is off has no registers", () => {

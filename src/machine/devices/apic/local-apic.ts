@@ -91,6 +91,8 @@ export interface LocalApicsOptions {
   readonly services: DeviceServices;
   /** A level-triggered interrupt of that vector has been dealt with. */
   readonly endOfInterrupt: (vector: number) => void;
+  /** An APIC has begun to take interrupts. */
+  readonly onEnabled: () => void;
 }
 
 /** One register, or nothing where an access is an error. */
@@ -99,7 +101,7 @@ interface Register {
   readonly store?: (apic: LocalApicState, value: number, hart: number) => void;
 }
 
-export function createLocalApics({ base, harts, services, endOfInterrupt }: LocalApicsOptions): LocalApics {
+export function createLocalApics({ base, harts, services, endOfInterrupt, onEnabled }: LocalApicsOptions): LocalApics {
   const name = "local-apic";
   const state: LocalApicsState = { apics: Array.from({ length: harts }, resetApic) };
 
@@ -241,10 +243,12 @@ export function createLocalApics({ base, harts, services, endOfInterrupt }: Loca
   };
 
   const writeSpurious = (apic: LocalApicState, value: number, hart: number): void => {
+    const wasEnabled = isEnabled(apic);
     apic.spurious = value & SPURIOUS_WRITABLE;
     // "The mask bits for all the LVT entries are set", and cannot be cleared, while the APIC is disabled by software.
     if (!isEnabled(apic)) apic.entries.forEach((entry, index) => (apic.entries[index] = entry | ENTRY_MASKED));
     update(apic, hart);
+    if (!wasEnabled && isEnabled(apic)) onEnabled();
   };
 
   const entry = (index: number): Register => ({
