@@ -5,7 +5,9 @@
 //
 // Calls are records of 7 words (number, six arguments) behind the code, so that a test makes them in JavaScript.
 
-import { assembleProgram, CALL, PROGRAM_BASE } from "../support/guest.ts";
+import type { Architecture } from "../../src/system/platform.ts";
+import { portableProgram, PROGRAM_BASE } from "../support/guest.ts";
+import { callNumber } from "../support/portable.ts";
 
 /** A system call: number and up to six arguments. */
 export type CallRecord = readonly [number: number, ...args: (number | bigint)[]];
@@ -17,78 +19,69 @@ export const BLOB = 0x20000;
 
 const SOURCE = `
 _start:
-    li s0, FIRST                    # the records of the next child
-    li s1, CHILDREN
+    set s0, FIRST                   # the records of the next child
+    set s1, CHILDREN
 next:
-    beqz s1, finished
-    li a0, 17                       # SIGCHLD
-    li a1, 0
-    li a2, 0
-    li a3, 0
-    li a4, 0
-    li a7, ${CALL.clone}
-    ecall
-    beqz a0, child
-    lla a0, moment
-    li a1, 0
-    li a7, ${CALL.nanosleep}
-    ecall
+    if s1 == 0 goto finished
+    sys clone, 17, 0, 0, 0, 0       # SIGCHLD
+    if r == 0 goto child
+    sys nanosleep, &moment, 0
 reap:
-    li a0, -1
-    li a1, 9
-    li a7, ${CALL.kill}
-    ecall
-    li a0, -1
-    li a1, 0
-    li a2, 0x40000000               # __WALL
-    li a3, 0
-    li a7, ${CALL.wait4}
-    ecall
-    li t0, -10                      # ECHILD
-    bne a0, t0, reap
-    li t0, SIZE
-    add s0, s0, t0
-    addi s1, s1, -1
-    j next
+    sys kill, -1, 9
+    sys wait4, -1, 0, 0x40000000, 0 # __WALL
+    if r != -10 goto reap           # ECHILD
+    add s0, SIZE
+    sub s1, 1
+    goto next
 finished:
-    li a0, 0
-    li a7, 94
-    ecall
+    sys exit_group, 0
 child:
-    li s2, SETUP
-    li s3, SETUP_END
-1:  bgeu s2, s3, 2f
-    call make
-    j 1b
-2:  mv s2, s0
-    li t0, SIZE
-    add s3, s0, t0
-3:  bgeu s2, s3, 4f
-    call make
-    j 3b
-4:  li a0, 0
-    li a7, 94
-    ecall
-    ebreak
+    set s2, SETUP
+    set s3, SETUP_END
+prepare:
+    if s2 >= s3 goto prepared
+    gosub make
+    goto prepare
+prepared:
+    set s2, s0
+    set s3, s0
+    add s3, SIZE
+continue:
+    if s2 >= s3 goto over
+    gosub make
+    goto continue
+over:
+    sys exit_group, 0
+@riscv64 ebreak
+@x86_64 int3
 make:
-    ld a7, 0(s2)
-    ld a0, 8(s2)
-    ld a1, 16(s2)
-    ld a2, 24(s2)
-    ld a3, 32(s2)
-    ld a4, 40(s2)
-    ld a5, 48(s2)
-    addi s2, s2, ${RECORD}
-    ecall
-    ret
-    .align 3
+@riscv64 ld a7, 0(s2)
+@riscv64 ld a0, 8(s2)
+@riscv64 ld a1, 16(s2)
+@riscv64 ld a2, 24(s2)
+@riscv64 ld a3, 32(s2)
+@riscv64 ld a4, 40(s2)
+@riscv64 ld a5, 48(s2)
+@x86_64 mov rax, [r12]
+@x86_64 mov rdi, [r12 + 8]
+@x86_64 mov rsi, [r12 + 16]
+@x86_64 mov rdx, [r12 + 24]
+@x86_64 mov r10, [r12 + 32]
+@x86_64 mov r8, [r12 + 40]
+@x86_64 mov r9, [r12 + 48]
+@x86_64 add r12, ${RECORD}
+@riscv64 addi s2, s2, ${RECORD}
+@x86_64 syscall
+@riscv64 ecall
+    return
+    .balign 8
 moment:
-    .dword 0
-    .dword 20000000
+    .quad 0, 20000000
 `;
 
 /** The program. Every child makes the calls of `setup` and then its own list. `blob` lies at `BLOB`. */
 export function callStorm(
+  arch: Architecture,
   blob: Uint8Array,
   setup: readonly CallRecord[],
   children: readonly (readonly CallRecord[])[],
@@ -96,7 +89,7 @@ export function callStorm(
   const perChild = Math.max(0, ...children.map((calls) => calls.length));
   const setupAt = BLOB + Math.ceil(blob.length / 4096) * 4096;
   const setupEnd = setupAt + setup.length * RECORD;
-  const code = assembleProgram(SOURCE, {
+  const code = portableProgram(arch, SOURCE, {
     FIRST: setupEnd,
     CHILDREN: children.length,
     SIZE: perChild * RECORD,
@@ -117,7 +110,7 @@ export function callStorm(
   put(setupAt, setup);
   // A shorter list is filled up with getpid.
   const padded = (calls: readonly CallRecord[]): CallRecord[] =>
-    Array.from({ length: perChild }, (_, i) => calls[i] ?? [CALL.getpid]);
+    Array.from({ length: perChild }, (_, i) => calls[i] ?? [callNumber(arch, "getpid")]);
   children.forEach((calls, index) => put(setupEnd + index * perChild * RECORD, padded(calls)));
   view.setBigUint64(0x60, BigInt(file.length), true);
   view.setBigUint64(0x68, BigInt(file.length), true);

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
 import fc from "fast-check";
 import { checkFileInvariants } from "../../src/kernel/fs/checker.ts";
 import { checkInvariants } from "../../src/kernel/mem/checker.ts";
 import { freeFrameCount } from "../../src/kernel/mem/frames.ts";
+import { eachArch } from "../support/architectures.ts";
 import { AT_FDCWD, BUFFER, createFileKernel, type User } from "../support/file-kernel.ts";
 
 /** Both work this deep below their roots, so that ".." and links lead into the same nothing on both sides, and never out. */
@@ -191,54 +191,56 @@ function treeOnGuest(user: User, folder: string): string[] {
     .sort();
 }
 
-test(
-  "INV-42: random file operations give the host's results and leave the host's tree",
-  { skip: process.platform !== "linux" && "needs Linux to compare with" },
-  () => {
-    const { k, user } = createFileKernel();
-    for (let at = 2; at <= WORK.length; at += 2) user.must("mkdirat", AT_FDCWD, WORK.slice(0, at), 0o755);
-    user.must("chdir", WORK);
-    const before = freeFrameCount(k);
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
-        const outer = fs.mkdtempSync(join(tmpdir(), "vitrine-model-"));
-        const folder = join(outer, DEPTH);
-        fs.mkdirSync(folder, { recursive: true });
-        try {
-          for (const [index, todo] of steps.entries()) {
-            const expected = onHost(folder, todo);
-            assert.equal(onGuest(user, todo), expected, `step ${index}: ${JSON.stringify(todo)}`);
+eachArch(({ arch, test }) => {
+  test(
+    "INV-42: random file operations give the host's results and leave the host's tree",
+    { skip: process.platform !== "linux" && "needs Linux to compare with" },
+    () => {
+      const { k, user } = createFileKernel(arch);
+      for (let at = 2; at <= WORK.length; at += 2) user.must("mkdirat", AT_FDCWD, WORK.slice(0, at), 0o755);
+      user.must("chdir", WORK);
+      const before = freeFrameCount(k);
+      fc.assert(
+        fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+          const outer = fs.mkdtempSync(join(tmpdir(), "vitrine-model-"));
+          const folder = join(outer, DEPTH);
+          fs.mkdirSync(folder, { recursive: true });
+          try {
+            for (const [index, todo] of steps.entries()) {
+              const expected = onHost(folder, todo);
+              assert.equal(onGuest(user, todo), expected, `step ${index}: ${JSON.stringify(todo)}`);
+            }
+            assert.deepEqual(treeOnGuest(user, WORK), treeOnHost(folder));
+            assert.deepEqual(checkFileInvariants(k), []);
+          } finally {
+            fs.rmSync(outer, { recursive: true });
+            removeAll(user);
           }
-          assert.deepEqual(treeOnGuest(user, WORK), treeOnHost(folder));
-          assert.deepEqual(checkFileInvariants(k), []);
-        } finally {
-          fs.rmSync(outer, { recursive: true });
-          removeAll(user);
-        }
-      }),
-      { numRuns: 200 },
-    );
-    assert.deepEqual(checkInvariants(k), []);
-    assert.ok(Math.abs(freeFrameCount(k) - before) <= 16, "removed files must give their frames back");
-  },
-);
+        }),
+        { numRuns: 200 },
+      );
+      assert.deepEqual(checkInvariants(k), []);
+      assert.ok(Math.abs(freeFrameCount(k) - before) <= 16, "removed files must give their frames back");
+    },
+  );
 
-/** Removes everything below the working directory, and what links made above it. */
-function removeAll(user: User): void {
-  const names = (folder: string): string[] => {
-    const fd = user.must("openat", AT_FDCWD, folder, 0o200000, 0);
-    const list = namesOf(user.get(user.must("getdents64", fd, BUFFER, 65536)));
-    user.must("close", fd);
-    return list;
-  };
-  const remove = (folder: string): void => {
-    for (const entry of names(folder)) {
-      const full = `${folder}/${entry}`;
-      const isKept = WORK === full || WORK.startsWith(`${full}/`);
-      if (user.call("unlinkat", AT_FDCWD, full, 0) === 0) continue;
-      remove(full);
-      if (!isKept) user.must("unlinkat", AT_FDCWD, full, 0x200);
-    }
-  };
-  remove("/1");
-}
+  /** Removes everything below the working directory, and what links made above it. */
+  function removeAll(user: User): void {
+    const names = (folder: string): string[] => {
+      const fd = user.must("openat", AT_FDCWD, folder, 0o200000, 0);
+      const list = namesOf(user.get(user.must("getdents64", fd, BUFFER, 65536)));
+      user.must("close", fd);
+      return list;
+    };
+    const remove = (folder: string): void => {
+      for (const entry of names(folder)) {
+        const full = `${folder}/${entry}`;
+        const isKept = WORK === full || WORK.startsWith(`${full}/`);
+        if (user.call("unlinkat", AT_FDCWD, full, 0) === 0) continue;
+        remove(full);
+        if (!isKept) user.must("unlinkat", AT_FDCWD, full, 0x200);
+      }
+    };
+    remove("/1");
+  }
+});

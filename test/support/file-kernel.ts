@@ -2,6 +2,7 @@
 // memory in a real address space.
 
 import assert from "node:assert/strict";
+import type { Architecture } from "../../src/system/platform.ts";
 import { ERRNO, type Errno } from "../../src/abi/linux/errno.ts";
 import { createFileTable } from "../../src/kernel/fs/descriptors.ts";
 import { mountFilesystem } from "../../src/kernel/fs/mounts.ts";
@@ -54,9 +55,10 @@ export interface User {
 }
 
 export function createFileKernel(
+  arch: Architecture,
   options: { memoryBytes?: number; host?: Partial<HostPorts>; limitBytes?: number } = {},
 ): FileKernel {
-  const base = createMemoryKernel({ memoryBytes: options.memoryBytes ?? 32 << 20 });
+  const base = createMemoryKernel(arch, { memoryBytes: options.memoryBytes ?? 32 << 20 });
   const k: Kernel = { ...base, host: { ...base.host, ...options.host } };
   const mounted = mountFilesystem(k, "tmpfs", undefined, {
     mode: 0o755,

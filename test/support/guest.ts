@@ -1,17 +1,40 @@
 // Small guest programs for tests: assembled from text into an ELF file, put into a tar root, booted and run to the end.
 
-import { assemble } from "../../src/isa/riscv64/assembler.ts";
+import { assemble as assembleRiscv64 } from "../../src/isa/riscv64/assembler.ts";
+import { assemble as assembleX86 } from "../../src/isa/x86_64/assembler.ts";
 import { encodeUtf8 } from "../../src/lib/bytes.ts";
 import type { HostDirectory } from "../../src/kernel/host.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
+import type { Architecture } from "../../src/system/platform.ts";
 import { bootSystem, type RunState, type System } from "../../src/system/boot.ts";
+import { translate } from "./portable.ts";
 
 /** Load address of assembled programs: one segment, readable, writable and executable. */
 export const PROGRAM_BASE = 0x10000;
 const HEADERS = 0x78;
 
-/** A static riscv64 ELF file whose code begins at `_start`, or at its first instruction. Page 0 of the file is mapped too. */
-export function assembleProgram(source: string, symbols: Readonly<Record<string, number>> = {}): Uint8Array {
+/** The assembler of each architecture, and what its ELF files say in e_machine. */
+const TOOLS = {
+  riscv64: { assemble: assembleRiscv64, machine: 243 },
+  x86_64: { assemble: assembleX86, machine: 62 },
+} as const;
+
+/** A program that is written once for all architectures (portable.ts). */
+export function portableProgram(
+  arch: Architecture,
+  source: string,
+  symbols: Readonly<Record<string, number>> = {},
+): Uint8Array {
+  return assembleProgram(arch, translate(source, arch), symbols);
+}
+
+/** A static ELF file whose code begins at `_start`, or at its first instruction. Page 0 of the file is mapped too. */
+export function assembleProgram(
+  arch: Architecture,
+  source: string,
+  symbols: Readonly<Record<string, number>> = {},
+): Uint8Array {
+  const { assemble, machine } = TOOLS[arch];
   const code = assemble(source, { base: PROGRAM_BASE + HEADERS, symbols });
   const file = new Uint8Array(HEADERS + code.bytes.length);
   const view = new DataView(file.buffer);
@@ -20,7 +43,7 @@ export function assembleProgram(source: string, symbols: Readonly<Record<string,
   const u32 = (at: number, value: number): void => view.setUint32(at, value, true);
   const u64 = (at: number, value: number): void => view.setBigUint64(at, BigInt(value), true);
   u16(16, 2); // ET_EXEC
-  u16(18, 243); // EM_RISCV
+  u16(18, machine);
   u32(20, 1);
   u64(24, code.symbols.get("_start") ?? PROGRAM_BASE + HEADERS);
   u64(32, 0x40);
@@ -64,6 +87,7 @@ export function makeTar(files: Readonly<Record<string, Uint8Array>>): Uint8Array
 }
 
 export interface GuestOptions {
+  readonly arch: Architecture;
   readonly files: Readonly<Record<string, Uint8Array>>;
   readonly argv: readonly string[];
   readonly harts?: number;
@@ -92,7 +116,7 @@ export function bootGuest(options: GuestOptions): Guest {
     isOpen: () => true,
   };
   const system = bootSystem({
-    arch: "riscv64",
+    arch: options.arch,
     memoryBytes: options.memoryBytes ?? 32 << 20,
     harts: options.harts ?? 1,
     root: { kind: "archive", bytes: makeTar(options.files) },
@@ -117,25 +141,6 @@ export function bootGuest(options: GuestOptions): Guest {
     },
   };
 }
-
-/** Assembly for common needs: `exit` macro-like tails and numbers of calls. */
-export const CALL = {
-  brk: 214,
-  clone: 220,
-  execve: 221,
-  exit: 93,
-  getpid: 172,
-  getppid: 173,
-  kill: 129,
-  mmap: 222,
-  mprotect: 226,
-  munmap: 215,
-  nanosleep: 101,
-  rt_sigaction: 134,
-  rt_sigreturn: 139,
-  wait4: 260,
-  write: 64,
-} as const;
 
 function tarHeader(name: string, size: number, kind: string): Uint8Array {
   const header = new Uint8Array(512);

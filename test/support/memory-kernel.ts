@@ -1,23 +1,24 @@
 // A kernel whose memory is up and that runs nothing: for tests of frames, tables and address spaces from the inside.
 
 import { CSR } from "../../src/isa/riscv64/csrs.ts";
-import { createPlatform } from "../../src/system/platform.ts";
-import { createKernelState } from "../../src/system/state.ts";
-import { start } from "../../src/kernel/arch/riscv64/boot.ts";
-import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import type { Arch } from "../../src/kernel/arch/arch.ts";
+import { start as startRiscv64 } from "../../src/kernel/arch/riscv64/boot.ts";
+import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
+import { createPlatform, type Architecture } from "../../src/system/platform.ts";
+import { createKernelState } from "../../src/system/state.ts";
 
 export interface MemoryKernelOptions {
   readonly memoryBytes?: number;
   readonly harts?: number;
-  readonly arch?: Partial<Arch>;
+  /** What is different from the architecture as it is. */
+  readonly changes?: Partial<Arch>;
 }
 
-export function createMemoryKernel(options: MemoryKernelOptions = {}): Kernel {
+export function createMemoryKernel(arch: Architecture, options: MemoryKernelOptions = {}): Kernel {
   const bootTime = { seconds: 0, nanoseconds: 0 };
   const harts = options.harts ?? 1;
-  const platform = createPlatform("riscv64", {
+  const platform = createPlatform(arch, {
     memoryBytes: options.memoryBytes ?? 16 << 20,
     harts,
     bootTime,
@@ -27,18 +28,25 @@ export function createMemoryKernel(options: MemoryKernelOptions = {}): Kernel {
   const config = { bootTime, randomSeed: 0, commandLine: "", checkInvariants: true };
   const kernel: Kernel = {
     state: createKernelState(config, machine.memory, harts),
-    arch: { ...platform.arch, ...options.arch },
+    arch: { ...platform.arch, ...options.changes },
     machine,
     memory: machine.memory,
     host: { channels: new Map(), directories: new Map() },
     probes: {},
   };
-  for (const { id } of machine.harts) {
-    const hart = hartOf(kernel, id);
-    // All of memory is open to user mode, as the boot code leaves it.
-    hart.writeCsr(CSR.pmpaddr0, -1, 0x3fffff);
-    hart.writeCsr(CSR.pmpcfg0, 0x1f, 0);
-  }
-  start(kernel);
+  BRING_UP[arch](kernel);
   return kernel;
 }
+
+/** What the boot code does before the kernel's `start`, as far as memory depends on it, and then that. */
+const BRING_UP: Readonly<Record<Architecture, (k: Kernel) => void>> = {
+  riscv64(k) {
+    for (const { id } of k.machine.harts) {
+      const hart = hartOf(k, id);
+      // All of memory is open to user mode, as the boot code leaves it.
+      hart.writeCsr(CSR.pmpaddr0, -1, 0x3fffff);
+      hart.writeCsr(CSR.pmpcfg0, 0x1f, 0);
+    }
+    startRiscv64(k);
+  },
+};
