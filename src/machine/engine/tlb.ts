@@ -75,6 +75,7 @@ export class TlbSet {
     for (const context of this.contexts) {
       if (context.isUsed && context.spaceLo === spaceLo && context.spaceHi === spaceHi && context.flags === flags) {
         context.stamp = ++this.clock;
+        context.asid = asid;
         this.current = context;
         return context.base;
       }
