@@ -88,7 +88,10 @@ interface Layout {
   readonly symbols: Map<string, bigint>;
   /** Every place of each local label, ascending. */
   readonly locals: Map<string, LocalLabel[]>;
-  /** Size of each statement, by its index. */
+  /** Those of `symbols` that `.equ` set, and how far their values are settled. */
+  readonly equs: Map<string, Status>;
+  /** Address and size of each statement, by its index. */
+  readonly addresses: bigint[];
   readonly sizes: number[];
   readonly chunks: Uint8Array[];
 }
@@ -114,7 +117,7 @@ export interface PassState extends Place {
 }
 
 function newLayout(): Layout {
-  return { symbols: new Map(), locals: new Map(), sizes: [], chunks: [] };
+  return { symbols: new Map(), locals: new Map(), equs: new Map(), addresses: [], sizes: [], chunks: [] };
 }
 
 function runPass(program: Program, previous: Layout, kind: PassKind): Layout {
@@ -125,11 +128,17 @@ function runPass(program: Program, previous: Layout, kind: PassKind): Layout {
     const local = LOCAL_REFERENCE.exec(symbol);
     if (local !== null) return findLocal(local[1] ?? "", local[2] ?? "");
     // A symbol set by .equ may be set again: the latest value so far counts. One that is only set further on has its last.
-    return layout.symbols.get(symbol) ?? previous.symbols.get(symbol) ?? program.given.get(symbol);
+    const value = layout.symbols.get(symbol) ?? findAhead(previous.symbols.get(symbol), previous.equs.has(symbol));
+    return value ?? program.given.get(symbol);
   };
   const findLocal = (label: string, direction: string): bigint | undefined => {
     if (direction === "b") return layout.locals.get(label)?.at(-1)?.address;
-    return previous.locals.get(label)?.find((place) => place.index > index)?.address;
+    return findAhead(previous.locals.get(label)?.find((place) => place.index > index)?.address, false);
+  };
+  // What is ahead is taken to have moved as far as this place has since the pass before, so that distances are true.
+  const findAhead = (value: bigint | undefined, isEqu: boolean): bigint | undefined => {
+    if (value === undefined || isEqu) return value;
+    return value + state.address - (previous.addresses[index] ?? state.address);
   };
   const status = (symbol: string): Status => {
     const equ = state.equs.get(symbol);
@@ -146,7 +155,7 @@ function runPass(program: Program, previous: Layout, kind: PassKind): Layout {
     scope: (symbol) => find(symbol) ?? (kind === "layout" ? 0n : undefined),
     status,
     symbols: layout.symbols,
-    equs: new Map(),
+    equs: layout.equs,
     address: BigInt(program.base),
     after: "code",
   };
@@ -154,6 +163,7 @@ function runPass(program: Program, previous: Layout, kind: PassKind): Layout {
     try {
       for (const label of statement.labels) defineLabel(state, layout, label, index);
       const bytes = encodeStatement(state, statement, previous.sizes[index] ?? 0);
+      layout.addresses.push(state.address);
       layout.sizes.push(bytes.length);
       layout.chunks.push(bytes);
       state.address += BigInt(bytes.length);

@@ -108,6 +108,11 @@ function rewrite(mnemonic: string, operands: readonly Operand[]): [mnemonic: str
       if (second.class === "segment" && first.size === 8) return [[mnemonic, [{ ...first, size: 4 }, second]]];
       if (first.class === "segment" && second.size > 2) return [[mnemonic, [first, { ...second, size: 2 }]]];
       break;
+    // Nor do these have more than the low word to store.
+    case "sldt":
+    case "str":
+      if (first?.kind === "register" && first.size === 8) return [[mnemonic, [{ ...first, size: 4 }]]];
+      break;
     case "int":
       if (first?.kind === "immediate" && first.value.status === "constant" && first.value.value === 3n)
         return [["int3", []]];

@@ -34,12 +34,17 @@ export interface FormContext {
 
 /** Every form of a row that the operands fit, at one operand size after the other. */
 export function formsOf(row: Instruction, operands: readonly Operand[], context: FormContext): Form[] {
-  const { mode, repeat, hasLock } = context;
+  const { repeat, hasLock } = context;
   if ((repeat !== 0 && row.prefix !== "any") || (hasLock && !isLockable(row, operands))) return [];
-  if (row.attributes.has("alias") || row.attributes.has(mode === 64 ? "i64" : "o64")) return [];
+  if (row.attributes.has("alias") || !isInMode(row, context)) return [];
   const completed = completeOperands(row, operands);
   if (completed === undefined) return [];
   return operandSizes(row, completed, context).flatMap((size) => formOf(row, completed, size, context) ?? []);
+}
+
+function isInMode(row: Instruction, { mode, meaning }: FormContext): boolean {
+  if (mode === 64) return !row.attributes.has("i64");
+  return !row.attributes.has("o64") && row.rexW !== 1 && meaning.isWide !== true;
 }
 
 function isLockable(row: Instruction, [destination]: readonly Operand[]): boolean {
@@ -100,7 +105,7 @@ function operandSizes(
 
 /** Immediates and jumps do not decide on an operand size. */
 function isSized({ place }: OperandTemplate): boolean {
-  return place !== "immediate" && place !== "unsigned" && place !== "relative" && place !== "one";
+  return place !== "immediate" && place !== "unsigned" && place !== "relative" && place !== "far" && place !== "one";
 }
 
 /** The size that `push word ptr 5` names. */
@@ -193,9 +198,13 @@ function formOf(
     return operand === "implicit" || (operand !== undefined && place(draft, template, operand, i));
   });
   if (!isFitting || isOtherInstruction(draft)) return undefined;
+  // lfence and its like have a digit and no operand.
+  if (row.modRm === "digit") draft.fields.rm ??= NO_OPERAND;
   if (meaning.isAbsolute === true && !draft.fields.immediates.some(({ size: bytes }) => bytes === 8)) return undefined;
   return draft;
 }
+
+const NO_OPERAND: RegisterOperand = { kind: "register", class: "gpr", number: 0, size: 4, isHighByte: false };
 
 const MAPS = { "": [], "0f": [0x0f], "0f38": [0x0f, 0x38], "0f3a": [0x0f, 0x3a] } as const;
 

@@ -29,13 +29,14 @@ export interface MnemonicMeaning {
 export function meaningsOf(name: string): readonly MnemonicMeaning[] {
   const named = NAMES[name];
   const meanings: MnemonicMeaning[] = named === undefined ? [{ mnemonic: SYNONYMS[name] ?? name }] : [named];
-  if (name === "movsx") meanings.push({ mnemonic: "movsxd" });
+  if (name === "movsx") meanings.push({ mnemonic: "movsxd", operandSize: 8 });
   const [, stem = "", letter = ""] = /^(movs|cmps|stos|lods|scas|ins|outs)([bwdq])$/.exec(name) ?? [];
   if (stem !== "") meanings.push({ mnemonic: stem, operandSize: SIZES[letter] ?? 0 });
   const [, family = "", conditionName = ""] = /^(j|set|cmov)([a-z]+)$/.exec(name) ?? [];
   const condition = conditionNumber(conditionName);
   if (condition !== undefined) meanings.push({ mnemonic: `${family}cc`, condition });
   const [, predicate = "", type = ""] = /^cmp([a-z]+)(ps|pd|ss|sd)$/.exec(name) ?? [];
+  if (name === "aam" || name === "aad") meanings.push({ mnemonic: name, immediate: 10n });
   const immediate = PREDICATES.indexOf(predicate);
   if (immediate >= 0) meanings.push({ mnemonic: `cmp${type}`, immediate: BigInt(immediate) });
   return meanings;
