@@ -44,7 +44,10 @@ export interface DialectPass {
   fillWithNops(bytes: Uint8Array, start: number): void;
 }
 
-/** Where an instruction is, and what it may refer to. */
+/**
+ * Where an instruction is, and what it may refer to. An instruction that asks for nothing but constants is assembled once; what
+ * else is read here may be another in the next pass.
+ */
 export interface StatementContext extends Place {
   readonly address: bigint;
   /** In a layout pass what is not yet known is taken as 0, and what does not fit must be let through. */
@@ -59,7 +62,7 @@ export type PassKind = "layout" | "final";
 export function assembleSource(source: string, options: AssemblerOptions, dialect: Dialect): AssembledCode {
   const statements = parseSource(source);
   const given = new Map(Object.entries(options.symbols ?? {}).map(([name, value]) => [name, BigInt(value)]));
-  const program: Program = { statements, base: options.base, given, dialect };
+  const program: Program = { statements, base: options.base, given, dialect, settled: new Map() };
   let layout = newLayout();
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const next = runPass(program, layout, "layout");
@@ -80,6 +83,8 @@ interface Program {
   readonly base: number;
   readonly given: ReadonlyMap<string, bigint>;
   readonly dialect: Dialect;
+  /** Bytes of instructions that are the same in every pass. */
+  readonly settled: Map<SourceStatement, Uint8Array>;
 }
 
 /** The outcome of a pass, and what the next one knows of addresses ahead. */
@@ -162,7 +167,7 @@ function runPass(program: Program, previous: Layout, kind: PassKind): Layout {
   for (const statement of program.statements) {
     try {
       for (const label of statement.labels) defineLabel(state, layout, label, index);
-      const bytes = encodeStatement(state, statement, previous.sizes[index] ?? 0);
+      const bytes = encodeStatement(state, program, statement, previous.sizes[index] ?? 0);
       layout.addresses.push(state.address);
       layout.sizes.push(bytes.length);
       layout.chunks.push(bytes);
@@ -191,14 +196,48 @@ function defineLabel(state: PassState, layout: Layout, label: string, index: num
   symbols.set(label, state.address);
 }
 
-function encodeStatement(state: PassState, statement: SourceStatement, previousSize: number): Uint8Array {
+function encodeStatement(
+  state: PassState,
+  program: Program,
+  statement: SourceStatement,
+  previousSize: number,
+): Uint8Array {
   const { mnemonic, operands } = statement;
   if (mnemonic === "") return NO_BYTES;
   if (mnemonic.startsWith(".")) return runDirective(state, mnemonic, operands);
-  const { address, scope, status, kind: pass, dialectPass } = state;
-  const bytes = dialectPass.assemble(mnemonic, operands, { address, scope, status, pass, previousSize });
   state.after = "code";
+  const settled = program.settled.get(statement);
+  if (settled !== undefined) return settled;
+  const context = newStatementContext(state, previousSize);
+  const bytes = state.dialectPass.assemble(mnemonic, operands, context);
+  if (context.isSettled()) program.settled.set(statement, bytes);
   return bytes;
+}
+
+function newStatementContext(state: PassState, previousSize: number): StatementContext & { isSettled(): boolean } {
+  let isSettled = true;
+  const unsettle = <T>(value: T): T => {
+    isSettled = false;
+    return value;
+  };
+  const status = (symbol: string): Status => {
+    const found = state.status(symbol);
+    return found === "constant" ? found : unsettle(found);
+  };
+  return {
+    scope: (symbol) => (status(symbol) === "constant" ? state.scope(symbol) : unsettle(state.scope(symbol))),
+    status,
+    isSettled: () => isSettled,
+    get address() {
+      return unsettle(state.address);
+    },
+    get pass() {
+      return unsettle(state.kind);
+    },
+    get previousSize() {
+      return unsettle(previousSize);
+    },
+  };
 }
 
 const NO_BYTES = new Uint8Array(0);

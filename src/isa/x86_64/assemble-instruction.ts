@@ -46,14 +46,14 @@ function assembleNamed(
   mode: CodeMode,
   context: StatementContext,
 ): Uint8Array {
-  const meanings = meaningsOf(name).filter(({ mnemonic }) => instructionsOf(mnemonic).length > 0);
+  const meanings = meaningsOf(name);
   if (meanings.length === 0) throw new OperandError(`unknown instruction '${name}'`);
   const operands = texts.map((text) => parseOperand(text, mode, context));
   const forms = meanings.flatMap((meaning) => formsOfMeaning(meaning, operands, prefixes, mode));
   if (forms.length === 0)
     throw new OperandError(`'${name}' cannot be had with these operands${whereOf(prefixes, mode)}`);
   const chosen = choose(withMemorySize(forms), mode, context);
-  if (context.pass === "final") checkNumbers(chosen.form, operands);
+  checkNumbers(chosen.form, operands, context);
   return Uint8Array.from(chosen.bytes);
 }
 
@@ -163,7 +163,7 @@ function choose(forms: readonly Form[], mode: CodeMode, context: StatementContex
 
 function encodeForm(form: Form, mode: CodeMode, context: StatementContext): Candidate {
   const wait = form.hasWait ? [FWAIT] : [];
-  const encoded = encodeFields(form.fields, mode, context.address + BigInt(wait.length));
+  const encoded = encodeFields(form.fields, mode, () => context.address + BigInt(wait.length));
   const bytes = [...wait, ...encoded.bytes];
   if (form.target === undefined) return { form, bytes, misfit: form.misfit ?? encoded.misfit };
   // A jump begins short and does not become short again.
@@ -172,10 +172,10 @@ function encodeForm(form: Form, mode: CodeMode, context: StatementContext): Cand
 }
 
 /** A bare label would be taken for memory by other assemblers of this syntax. */
-function checkNumbers(form: Form, operands: readonly Operand[]): void {
+function checkNumbers(form: Form, operands: readonly Operand[], context: StatementContext): void {
   for (const operand of operands) {
     if (operand.kind !== "immediate" || operand === form.target || operand.qualifier === "offset") continue;
-    if (operand.value.addresses === 1)
+    if (operand.value.addresses === 1 && context.pass === "final")
       throw new OperandError("an address as a number is written 'offset …', memory '[…]'");
   }
 }

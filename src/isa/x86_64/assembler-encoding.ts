@@ -45,8 +45,8 @@ export interface EncodedBytes {
   readonly misfit: bigint | undefined;
 }
 
-/** Encodes at an address; throws OperandError for what no encoding can have. */
-export function encodeFields(fields: Fields, mode: CodeMode, address: bigint): EncodedBytes {
+/** Encodes at an address, which is asked for only where it matters; throws OperandError for what no encoding can have. */
+export function encodeFields(fields: Fields, mode: CodeMode, address: () => bigint): EncodedBytes {
   const memory = fields.rm?.kind === "memory" ? encodeMemory(fields.rm, mode) : undefined;
   const prefixes = encodePrefixes(fields, memory, mode);
   const tail: number[] = [];
@@ -58,16 +58,19 @@ export function encodeFields(fields: Fields, mode: CodeMode, address: bigint): E
     body.push((mod << 6) | (low(fields.reg) << 3) | rm);
     if (memory?.sib !== undefined) body.push(memory.sib);
     if (memory !== undefined) {
-      const end = address + BigInt(body.length + memory.size + tail.length);
-      const displacement = memory.isRelative ? BigInt.asIntN(64, memory.displacement - end) : memory.displacement;
-      if (memory.isRelative && BigInt.asIntN(32, displacement) !== displacement) misfit = displacement;
+      let { displacement } = memory;
+      if (memory.isRelative) {
+        const end = address() + BigInt(body.length + memory.size + tail.length);
+        displacement = BigInt.asIntN(64, displacement - end);
+        if (BigInt.asIntN(32, displacement) !== displacement) misfit = displacement;
+      }
       pushNumber(body, displacement, memory.size);
     }
   }
   body.push(...tail);
   if (fields.target !== undefined) {
     const { value, size } = fields.target;
-    const distance = BigInt.asIntN(64, value - (address + BigInt(body.length + size)));
+    const distance = BigInt.asIntN(64, value - (address() + BigInt(body.length + size)));
     // Without 64-bit addresses a jump wraps around at 4 GiB.
     const wrapped = mode === 64 ? distance : BigInt.asIntN(32, distance);
     if (BigInt.asIntN(size * 8, wrapped) !== wrapped) misfit = distance;
@@ -210,5 +213,9 @@ function encodeShortAddress(
 const SHORT_ADDRESSES: readonly (readonly number[])[] = [[3, 6], [3, 7], [5, 6], [5, 7], [6], [7], [5], [3]]; // prettier-ignore
 
 function pushNumber(bytes: number[], value: bigint, size: number): void {
-  for (let i = 0n; i < size; i++) bytes.push(Number((value >> (8n * i)) & 255n));
+  let rest = value;
+  for (let i = 0; i < size; i++) {
+    bytes.push(Number(rest & 255n));
+    rest >>= 8n;
+  }
 }

@@ -38,8 +38,33 @@ export function formsOf(row: Instruction, operands: readonly Operand[], context:
   if ((repeat !== 0 && row.prefix !== "any") || (hasLock && !isLockable(row, operands))) return [];
   if (row.attributes.has("alias") || !isInMode(row, context)) return [];
   const completed = completeOperands(row, operands);
-  if (completed === undefined) return [];
+  if (completed === undefined || !row.operands.every(({ place }, i) => isOfKind(place, completed[i]))) return [];
   return operandSizes(row, completed, context).flatMap((size) => formOf(row, completed, size, context) ?? []);
+}
+
+/** A first look at an operand, since most rows of a mnemonic are not the one. */
+function isOfKind(place: OperandTemplate["place"], operand: Operand | "implicit" | undefined): boolean {
+  if (operand === "implicit") return true;
+  switch (place) {
+    case "gprOrMemory":
+    case "xmmOrMemory":
+    case "mmxOrMemory":
+      return operand?.kind === "memory" || operand?.kind === "register";
+    case "memory":
+    case "absolute":
+    case "stringSource":
+    case "stringDestination":
+      return operand?.kind === "memory";
+    case "immediate":
+    case "unsigned":
+    case "relative":
+    case "one":
+      return operand?.kind === "immediate";
+    case "far":
+      return operand?.kind === "far";
+    default:
+      return operand?.kind === "register";
+  }
 }
 
 function isInMode(row: Instruction, { mode, meaning }: FormContext): boolean {
@@ -98,9 +123,34 @@ function operandSizes(
     : [plain, 6 - plain, ...(mode === 64 && row.width === "full" ? [8] : [])];
   const explicit = meaning.operandSize ?? immediateSize(row, operands);
   if (explicit !== undefined) return possible.filter((size) => size === explicit);
-  const letters = row.operands.filter(isSized).flatMap(({ size, memorySize }) => [size, memorySize]);
-  if (letters.some((letter) => "vzpa".includes(letter) && letter !== "")) return possible;
-  return letters.includes("y") ? possible.filter((size) => size !== 2) : [plain];
+  const letters = sizeLetters(row);
+  if (letters === "none") return [plain];
+  const written = writtenSize(row, operands);
+  if (written !== undefined) return possible.filter((size) => size === written);
+  return letters === "all" ? possible : possible.filter((size) => size !== 2);
+}
+
+/** Whether operands depend on the operand size, and on whether it is 2. */
+function sizeLetters(row: Instruction): "all" | "not of two bytes" | "none" {
+  let result: "not of two bytes" | "none" = "none";
+  for (const template of row.operands) {
+    if (!isSized(template)) continue;
+    for (const letter of [template.size, template.memorySize]) {
+      if (letter === "v" || letter === "z" || letter === "p" || letter === "a") return "all";
+      if (letter === "y") result = "not of two bytes";
+    }
+  }
+  return result;
+}
+
+/** The operand size that a register says. */
+function writtenSize(row: Instruction, operands: readonly (Operand | "implicit")[]): number | undefined {
+  for (const [i, template] of row.operands.entries()) {
+    const operand = operands[i];
+    const isOfOperandSize = template.size === "v" && template.memorySize === "v" && isSized(template);
+    if (isOfOperandSize && operand !== "implicit" && operand?.kind === "register") return operand.size;
+  }
+  return undefined;
 }
 
 /** Immediates and jumps do not decide on an operand size. */

@@ -4,6 +4,7 @@
 //     movsq  -> movs with operand size 8         fxsave64 -> fxsave with REX.W
 //     fstsw  -> fwait, fnstsw                    sal -> shl
 
+import { instructionsOf } from "./instructions.ts";
 import { CONDITION_NAMES } from "./registers.ts";
 
 /** What a name stands for. */
@@ -25,8 +26,19 @@ export interface MnemonicMeaning {
   readonly isAbsolute?: boolean;
 }
 
-/** All meanings of a name, the likeliest first: `movsd` is of SSE2, or a string instruction. A name of the table is among them itself. */
+/** All meanings of a name, the likeliest first: `movsd` is of SSE2, or a string instruction. None for what is no name. */
 export function meaningsOf(name: string): readonly MnemonicMeaning[] {
+  let meanings = known.get(name);
+  if (meanings === undefined) {
+    meanings = findMeanings(name);
+    known.set(name, meanings);
+  }
+  return meanings;
+}
+
+const known = new Map<string, readonly MnemonicMeaning[]>();
+
+function findMeanings(name: string): readonly MnemonicMeaning[] {
   const named = NAMES[name];
   const meanings: MnemonicMeaning[] = named === undefined ? [{ mnemonic: SYNONYMS[name] ?? name }] : [named];
   if (name === "movsx") meanings.push({ mnemonic: "movsxd", operandSize: 8 });
@@ -39,7 +51,7 @@ export function meaningsOf(name: string): readonly MnemonicMeaning[] {
   if (name === "aam" || name === "aad") meanings.push({ mnemonic: name, immediate: 10n });
   const immediate = PREDICATES.indexOf(predicate);
   if (immediate >= 0) meanings.push({ mnemonic: `cmp${type}`, immediate: BigInt(immediate) });
-  return meanings;
+  return meanings.filter(({ mnemonic }) => instructionsOf(mnemonic).length > 0);
 }
 
 const SIZES: Readonly<Record<string, number>> = { b: 1, w: 2, d: 4, q: 8 };
