@@ -10,9 +10,9 @@
  * moves `ip` and counts what has retired. A register that one instruction writes and the next reads is kept in a local,
  * since V8 does not forward stores to loads in a WebAssembly memory.
  */
-import type { FunctionBuilder, Label, MemoryLoad, MemoryStore } from "../../wasm/function-builder.ts";
-import type { F32Operators, F64Operators, I32Operators, I64Operators } from "../../wasm/operators.ts";
-import { tokenOf, type F32, type F64, type I32, type I64, type Value, type ValueType } from "../../wasm/values.ts";
+import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
+import { tokenOf, type F32, type F64, type I32, type I64, type Value } from "../../wasm/values.ts";
+import { accessSize, BaseEmitter, loadInstruction, storeInstruction } from "../engine/base-emitter.ts";
 import type { AtomicKind, LoadKind, Local, StoreKind } from "../emitter.ts";
 import { TLB } from "../engine/layout.ts";
 import type { EmittedRounding, RiscvEmitter, Semantics } from "./emitter.ts";
@@ -36,33 +36,6 @@ export interface Frame {
   readonly leave: Label;
 }
 
-export const loadInstruction: Readonly<Record<LoadKind, MemoryLoad & `i64${string}`>> = {
-  i8: "i64_8s",
-  u8: "i64_8u",
-  i16: "i64_16s",
-  u16: "i64_16u",
-  i32: "i64_32s",
-  u32: "i64_32u",
-  i64: "i64",
-};
-
-export const storeInstruction: Readonly<Record<StoreKind, MemoryStore & `i64${string}`>> = {
-  i8: "i64_8",
-  i16: "i64_16",
-  i32: "i64_32",
-  i64: "i64",
-};
-
-export const accessSize: Readonly<Record<LoadKind, 1 | 2 | 4 | 8>> = {
-  i8: 1,
-  u8: 1,
-  i16: 2,
-  u16: 2,
-  i32: 4,
-  u32: 4,
-  i64: 8,
-};
-
 /** Which operand of an instruction in a sequence is the result of the one before it. */
 export type Forwarding = "none" | "rs1" | "rs2";
 
@@ -74,13 +47,8 @@ export interface SequenceMember {
 
 const NO_SHAPE: Shape = { mnemonic: "fence", size: 4, zero: undefined, transfer: "none", rounding: "nearest" };
 
-export class RunEmitter implements RiscvEmitter {
-  readonly i32: I32Operators;
-  readonly i64: I64Operators;
-  readonly f32: F32Operators;
-  readonly f64: F64Operators;
+export class RunEmitter extends BaseEmitter implements RiscvEmitter {
   rounding: EmittedRounding = "nearest";
-  protected readonly f: FunctionBuilder;
   protected readonly frame: Frame;
   /** Set by `begin`, before anything is emitted. */
   protected shape: Shape = NO_SHAPE;
@@ -93,15 +61,10 @@ export class RunEmitter implements RiscvEmitter {
   private forwarding: Forwarding = "none";
   private forwarded: Local<"i64"> | undefined;
   private result: Local<"i64"> | undefined;
-  private readonly temporaries: { local: number; type: ValueType }[] = [];
 
   constructor(f: FunctionBuilder, frame: Frame) {
-    this.f = f;
+    super(f);
     this.frame = frame;
-    this.i32 = f.i32;
-    this.i64 = f.i64;
-    this.f32 = f.f32;
-    this.f64 = f.f64;
   }
 
   /** Emits the handler of one instruction. */
@@ -123,37 +86,6 @@ export class RunEmitter implements RiscvEmitter {
       offset += shape.size * 8;
     });
     this.finish();
-  }
-
-  let<T extends ValueType>(value: Value<T>): Local<T> {
-    const type: T = value;
-    const local = this.f.local(type);
-    this.temporaries.push({ local, type });
-    this.f.setLocal(local, value);
-    return this.localAt(local, type);
-  }
-
-  select<T extends ValueType>(whenTrue: Value<T>, whenFalse: Value<T>, condition: I32): Value<T> {
-    return this.f.select(whenTrue, whenFalse, condition);
-  }
-
-  if(condition: I32, then: () => void, otherwise?: () => void): void {
-    this.f.if(condition);
-    then();
-    if (otherwise !== undefined) {
-      this.f.else();
-      otherwise();
-    }
-    this.f.end();
-  }
-
-  choose<T extends ValueType>(type: T, condition: I32, whenTrue: () => Value<T>, whenFalse: () => Value<T>): Value<T> {
-    this.f.ifValue(condition, type);
-    whenTrue();
-    this.f.else();
-    whenFalse();
-    this.f.end();
-    return tokenOf(type);
   }
 
   slow(condition?: I32): void {
@@ -355,11 +287,6 @@ export class RunEmitter implements RiscvEmitter {
     this.releaseTemporaries();
   }
 
-  protected releaseTemporaries(): void {
-    for (const { local, type } of this.temporaries) this.f.release(local, type);
-    this.temporaries.length = 0;
-  }
-
   /** Control goes to pc + imm. Backward and far transfers are where fuel is checked. */
   protected transfer(): void {
     const { f, frame, i32, i64 } = this;
@@ -436,14 +363,5 @@ export class RunEmitter implements RiscvEmitter {
     );
     this.slow(i64.ne(f.load("i64", entry.get(), table), i64.and(virtual.get(), i64.const(-4096 | (size - 1)))));
     return i32.add(i32.wrap_i64(virtual.get()), f.load("i32", entry.get(), table + 8));
-  }
-
-  protected localAt<T extends ValueType>(local: number, type: T): Local<T> {
-    const { f } = this;
-    return {
-      get: () => f.getLocal(local, type),
-      set: (value) => f.setLocal(local, value),
-      tee: (value) => f.teeLocal(local, value),
-    };
   }
 }

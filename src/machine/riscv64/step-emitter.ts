@@ -4,12 +4,11 @@
  * when the instruction is complete, 1 when an access raised an exception (the trap has been taken).
  */
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
-import type { F32Operators, F64Operators, I32Operators, I64Operators } from "../../wasm/operators.ts";
 import { tokenOf, type F32, type F64, type I32, type I64, type Value, type ValueType } from "../../wasm/values.ts";
+import { accessSize, BaseEmitter, loadInstruction, storeInstruction } from "../engine/base-emitter.ts";
 import type { AtomicKind, LoadKind, Local, StoreKind } from "../emitter.ts";
 import type { EmittedRounding, RiscvEmitter } from "./emitter.ts";
 import { CELL, RECORD } from "./layout.ts";
-import { accessSize, loadInstruction, storeInstruction } from "./run-emitter.ts";
 
 /** Function indices of the host's memory accesses: (size, address low, address high) -> 0 done, 1 trapped. */
 export interface StepImports {
@@ -22,69 +21,22 @@ export interface StepImports {
   readonly storeConditional: number;
 }
 
-export class StepEmitter implements RiscvEmitter {
-  readonly i32: I32Operators;
-  readonly i64: I64Operators;
-  readonly f32: F32Operators;
-  readonly f64: F64Operators;
+export class StepEmitter extends BaseEmitter implements RiscvEmitter {
   readonly rounding: EmittedRounding = "nearest";
-  private readonly f: FunctionBuilder;
   private readonly imports: StepImports;
   private readonly done: Label;
-  private readonly temporaries: { local: number; type: ValueType }[] = [];
 
   /** `done` is where a complete instruction goes. */
   constructor(f: FunctionBuilder, imports: StepImports, done: Label) {
-    this.f = f;
+    super(f);
     this.imports = imports;
     this.done = done;
-    this.i32 = f.i32;
-    this.i64 = f.i64;
-    this.f32 = f.f32;
-    this.f64 = f.f64;
   }
 
   emit(semantics: (e: RiscvEmitter) => void): void {
     semantics(this);
     this.f.branch(this.done);
-    for (const { local, type } of this.temporaries) this.f.release(local, type);
-    this.temporaries.length = 0;
-  }
-
-  let<T extends ValueType>(value: Value<T>): Local<T> {
-    const { f } = this;
-    const type: T = value;
-    const local = f.local(type);
-    this.temporaries.push({ local, type });
-    f.setLocal(local, value);
-    return {
-      get: () => f.getLocal(local, type),
-      set: (next) => f.setLocal(local, next),
-      tee: (next) => f.teeLocal(local, next),
-    };
-  }
-
-  select<T extends ValueType>(whenTrue: Value<T>, whenFalse: Value<T>, condition: I32): Value<T> {
-    return this.f.select(whenTrue, whenFalse, condition);
-  }
-
-  if(condition: I32, then: () => void, otherwise?: () => void): void {
-    this.f.if(condition);
-    then();
-    if (otherwise !== undefined) {
-      this.f.else();
-      otherwise();
-    }
-    this.f.end();
-  }
-
-  choose<T extends ValueType>(type: T, condition: I32, whenTrue: () => Value<T>, whenFalse: () => Value<T>): Value<T> {
-    this.f.ifValue(condition, type);
-    whenTrue();
-    this.f.else();
-    whenFalse();
-    this.f.end();
-    return tokenOf(type);
+    this.releaseTemporaries();
   }
 
   slow(): void {
