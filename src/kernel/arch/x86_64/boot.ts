@@ -32,7 +32,6 @@ import {
   directAddress,
   hartPage,
   IMAGE,
-  IMAGE_BASE,
   IMAGE_END,
   imageFrame,
   imagePage,
@@ -102,7 +101,7 @@ enable:
 
     .code64
 long_mode:
-    mov rax, HIGH
+    movabs rax, offset HIGH
     jmp rax
 
     .align 8
@@ -153,7 +152,7 @@ high:
     mov edx, ${((SELECTORS.kernelCode << STAR_HI.SYSCALL_CS_SHIFT) | (SELECTORS.user32 << STAR_HI.SYSRET_CS_SHIFT)) >>> 0}
     wrmsr
     mov ecx, ${MSR.lstar}
-    mov rax, offset uservec
+    movabs rax, offset uservec
     mov rdx, rax
     shr rdx, 32
     wrmsr
@@ -297,6 +296,3 @@ function assembleImage(): BootImage {
   bytes.set(encodeIdt(symbols), IMAGE.tables * PAGE_SIZE);
   return { bytes, symbols };
 }
-
-/** Where the image is loaded, and where hart 0 begins. */
-export const RESET_PC = IMAGE_BASE;

@@ -87,7 +87,7 @@ ${push}
     mov rax, qword ptr [rip + kernel_cr3]
     bts rax, 63
     mov cr3, rax
-    mov rax, offset kernelvec
+    movabs rax, offset kernelvec
     jmp rax
 
     .align 16
@@ -123,7 +123,7 @@ usertrap:
 
 kernelvec:                          # rdi = vector, rsi = error code, rdx = rip: interrupts of the idle loop; most else is a panic
     kentry ${ENTRY.kernelTrap}      # comes back only from an NMI
-    mov rax, offset kernelret
+    movabs rax, offset kernelret
     jmp rax
 
 idle:
