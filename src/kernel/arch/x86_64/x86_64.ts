@@ -16,8 +16,9 @@ import * as trap from "./trap.ts";
 
 /** e_machine of x86-64 (ELF psABI). */
 const EM_X86_64 = 62;
-/** CPUID 1, EDX: fpu tsc msr pae cx8 apic sep pge cmov pat clflush mmx fxsr sse sse2. */
-const HWCAP = [0, 4, 5, 6, 8, 9, 11, 13, 15, 16, 19, 23, 24, 25, 26].reduce((bits, bit) => bits | (1 << bit), 0);
+/** What CPUID 1 gives in EDX: fpu de pse tsc msr pae mce cx8 apic sep pge mca cmov pat pse36 clflush mmx fxsr sse sse2. */
+const HWCAP_BITS = [0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26];
+const HWCAP = HWCAP_BITS.reduce((bits, bit) => bits | (1 << bit), 0);
 /** Programs may use rdfsbase and its kin. */
 const HWCAP2_FSGSBASE = 1 << 1;
 /** A PCID has 12 bits; 0 is the kernel's. */
