@@ -6,7 +6,7 @@ import type { Kernel } from "../../kernel.ts";
 const FLAGS =
   "fpu de pse tsc msr pae mce cx8 apic sep pge mca cmov pat pse36 clflush mmx fxsr sse sse2 syscall nx pdpe1gb rdtscp lm " +
   "constant_tsc nopl nonstop_tsc cpuid tsc_known_freq pni ssse3 cx16 pcid sse4_1 sse4_2 popcnt tsc_deadline_timer lahf_lm " +
-  "3dnowprefetch pti fsgsbase smep erms invpcid smap arat umip arch_capabilities";
+  "3dnowprefetch pti fsgsbase smep erms invpcid smap arat arch_capabilities";
 
 /** One paragraph for each hart. */
 export function cpuInfo(k: Kernel): string {

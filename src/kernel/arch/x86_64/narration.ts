@@ -1,7 +1,7 @@
 // How tracers tell of x86-64's traps and start-up: the words of Intel's manual.
 
 import { CR3 } from "../../../isa/x86_64/paging.ts";
-import { SEGMENT } from "../../../isa/x86_64/registers.ts";
+import { GPR } from "../../../isa/x86_64/registers.ts";
 import { VECTOR } from "../../../isa/x86_64/vectors.ts";
 import { hexNumber64 } from "../../../lib/word64.ts";
 import type { Hart } from "../../../machine/hart.ts";
@@ -35,16 +35,16 @@ export const narration: Narration = {
     if (cause === INTERRUPT.legacyCall) return "int 0x80";
     return interrupt ? "interrupt" : "exception";
   },
-  nameReturn: (hart) => (symbolize(x86Hart(hart).pc) === undefined ? lastReturn(hart) : "iretq"),
+  nameReturn,
   registersAt: (step, cause) => registersAt(step, cause),
   saves: "swapgs",
   restores: "15 registers from the trapframe, swapgs",
 };
 
-/** `sysretq` leaves rcx at the instruction that it goes to. */
-function lastReturn(hart: Hart): string {
-  const { pc } = hart;
-  return x86Hart(hart).gpr(1) === pc && x86Hart(hart).segment(SEGMENT.cs).selector !== 0 ? "sysretq" : "iretq";
+/** `sysretq` is used exactly where rcx and r11 are what it loads rip and rflags from (trap.ts, mayUseSysret). */
+function nameReturn(from: Hart): string {
+  const hart = x86Hart(from);
+  return hart.gpr(GPR.rcx) === hart.pc && hart.gprLo(GPR.r11) === hart.rflags ? "sysretq" : "iretq";
 }
 
 function registersAt(step: NarratedStep, cause: number): readonly string[] {

@@ -169,8 +169,6 @@ export function popSignalFrame(k: Kernel, thread: Thread): SignalSet | undefined
   const old = memory.read32(trapframe + TRAPFRAME.rflags);
   const rflags = (old & ~USER_FLAGS) | (readU32(machine, AT.rflags) & USER_FLAGS);
   memory.write32(trapframe + TRAPFRAME.rflags, rflags);
-  // All registers are the frame's, rcx and r11 too: nothing that SYSRET could restore.
-  writeField(memory, trapframe, TRAPFRAME.vector, 0);
   // What the hart holds beside floating point, the segments, stays the thread's.
   saveFloats(k, thread);
   forgetFloats(k, thread);

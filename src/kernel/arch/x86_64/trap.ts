@@ -247,7 +247,8 @@ const R11 = trapframeOffset(GPR.r11);
 
 /**
  * SYSRET takes rip from rcx and rflags from r11, and traps at once where it sets TF. It is right only where the registers are as
- * `syscall` left them; that rip is canonical it checks in the kernel's mode, with the user's stack (#GP): so only for user addresses.
+ * `syscall` leaves them, whatever brought the thread here; that rip is canonical it checks in the kernel's mode, with the user's stack
+ * (#GP): so only for user addresses.
  */
 function mayUseSysret(k: Kernel, trapframe: number): boolean {
   const { memory } = k;
@@ -258,7 +259,6 @@ function mayUseSysret(k: Kernel, trapframe: number): boolean {
     throw new KernelBug(`a return to rip ${hex64(ripHi, memory.read32(trapframe + RIP))}, which is not canonical`);
   }
   return (
-    memory.read32(trapframe + TRAPFRAME.vector) === SYSCALL &&
     memory.read32(trapframe + RIP) === memory.read32(trapframe + RCX) &&
     ripHi === memory.read32(trapframe + RCX + 4) &&
     rflags === memory.read32(trapframe + R11) &&
