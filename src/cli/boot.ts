@@ -22,7 +22,7 @@ export const bootCommand: Command = {
     const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true;
     if (interactive) writeStderr("Ctrl-A h for help, Ctrl-A x to leave\r\n");
     const system = await boot({
-      ...machineOptions(options, new Date()),
+      ...machineOptions(options, new Date(), INIT),
       init: [INIT, ...options.operands],
       initEnvironment: terminalEnvironment(),
       pace: interactive ? "real" : "virtual",

@@ -1,6 +1,10 @@
 // What a command of the command line is, and the options that several commands share.
 
+import { isAbsolute, resolve } from "node:path";
+import { architectureOfHostFile, DEFAULT_ARCHITECTURE, findArchitecture } from "../node/architecture.ts";
 import type { BootOptions, MountOption } from "../node/index.ts";
+import { defaultRootPath } from "../node/root-image.ts";
+import { ARCHITECTURES, type Architecture } from "../system/platform.ts";
 import { parseCount, parseSize, UsageError, type OptionRow, type ParsedOptions } from "./options.ts";
 
 export interface Command {
@@ -17,7 +21,11 @@ export interface Command {
 
 /** Options that shape the machine. */
 export const MACHINE_OPTIONS: readonly OptionRow[] = [
-  { name: "arch", value: "ARCH", help: "architecture: riscv64" },
+  {
+    name: "arch",
+    value: "ARCH",
+    help: `${ARCHITECTURES.join(" or ")} (default: the program's, else ${DEFAULT_ARCHITECTURE})`,
+  },
   { name: "memory", short: "m", value: "SIZE", help: "guest RAM, 16M to 2G (default 128M)" },
   { name: "smp", value: "N", help: "harts, 1 to 8 (default 1)" },
   {
@@ -46,10 +54,12 @@ export const PROGRAM_OPTIONS: readonly OptionRow[] = [
 export const LEAST_MEMORY = 16 * 2 ** 20;
 export const MOST_MEMORY = 2 * 2 ** 30;
 
-/** Boot options from the command line; `defaultDate` where --date is absent. */
-export function machineOptions({ values }: ParsedOptions, defaultDate: Date | undefined): BootOptions {
-  const arch = one(values, "arch") ?? "riscv64";
-  if (arch !== "riscv64") throw new UsageError(`--arch ${arch} is not there; riscv64 is`);
+/** Boot options from the command line; `defaultDate` where --date is absent, `program` is what tells the architecture. */
+export function machineOptions(
+  { values }: ParsedOptions,
+  defaultDate: Date | undefined,
+  program?: string,
+): BootOptions {
   const memory = parseSize(one(values, "memory") ?? "128M", "--memory");
   if (memory < LEAST_MEMORY || memory > MOST_MEMORY)
     throw new UsageError(`--memory wants a size from 16M to 2G, not “${one(values, "memory") ?? ""}”`);
@@ -57,6 +67,7 @@ export function machineOptions({ values }: ParsedOptions, defaultDate: Date | un
   const seed = one(values, "seed");
   const root = one(values, "root");
   return {
+    arch: chooseArchitecture(one(values, "arch"), root, program),
     memory: Math.floor(memory / 4096) * 4096,
     harts: parseCount(one(values, "smp") ?? "1", "--smp", 1, 8),
     mounts: (values.get("volume") ?? []).map(parseVolume),
@@ -65,6 +76,26 @@ export function machineOptions({ values }: ParsedOptions, defaultDate: Date | un
     ...(seed === undefined ? {} : { seed: parseCount(seed, "--seed", 0, 2 ** 32 - 1) }),
     ...(values.has("check") ? { checkInvariants: true } : {}),
   };
+}
+
+/** --arch, or else what the program is for: in the root, or on the host. */
+function chooseArchitecture(
+  given: string | undefined,
+  root: string | undefined,
+  program: string | undefined,
+): Architecture | undefined {
+  if (given !== undefined) {
+    const arch = ARCHITECTURES.find((name) => name === given);
+    if (arch === undefined) throw new UsageError(`--arch wants ${ARCHITECTURES.join(" or ")}, not “${given}”`);
+    return arch;
+  }
+  if (program === undefined) return undefined;
+  // As resolveProgram finds it: a relative path is the host's first, everything else the guest's.
+  const onHost = architectureOfHostFile(resolve(program));
+  const isRelativePath = program.includes("/") && !isAbsolute(program);
+  if (isRelativePath && onHost !== undefined) return onHost;
+  if (root === undefined && (onHost === undefined || onHost === DEFAULT_ARCHITECTURE)) return undefined;
+  return findArchitecture({ path: root ?? defaultRootPath(DEFAULT_ARCHITECTURE) }, program) ?? onHost;
 }
 
 /** What the guest is told of the host's terminal. */

@@ -29,7 +29,10 @@ export const pageTableCommand: Command = {
     if (options.operands.length === 0) throw new UsageError("pt wants a PROGRAM; vitrine pt --help tells more");
     const point = parsePoint(one(options.values, "at"));
     const program = connectProgram();
-    await using system = await boot({ ...machineOptions(options, undefined), ...program.bootOptions });
+    await using system = await boot({
+      ...machineOptions(options, undefined, options.operands[0]),
+      ...program.bootOptions,
+    });
     const argv = resolveProgram(system, options.operands);
     const describeProcess = options.values.has("json") ? describeAsJson : describe;
     let isShown = false;

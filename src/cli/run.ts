@@ -19,7 +19,10 @@ export const runCommand: Command = {
   async run(options: ParsedOptions): Promise<number> {
     if (options.operands.length === 0) throw new UsageError("run wants a PROGRAM; vitrine run --help tells more");
     const program = connectProgram();
-    await using system = await boot({ ...machineOptions(options, undefined), ...program.bootOptions });
+    await using system = await boot({
+      ...machineOptions(options, undefined, options.operands[0]),
+      ...program.bootOptions,
+    });
     const argv = resolveProgram(system, options.operands);
     const guest = program.start(system, argv, {
       env: programEnvironment(options),

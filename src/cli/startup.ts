@@ -5,6 +5,8 @@ import { boot } from "../node/index.ts";
 import { machineOptions, MACHINE_OPTIONS, type Command } from "./command.ts";
 import type { ParsedOptions } from "./options.ts";
 
+const HELLO = "/bin/hello";
+
 export const startupCommand: Command = {
   name: "startup",
   summary: "show each step from reset to the first system call",
@@ -18,8 +20,8 @@ export const startupCommand: Command = {
       finish = resolve;
     });
     await using system = await boot({
-      ...machineOptions(options, undefined),
-      init: options.operands.length > 0 ? options.operands : ["/bin/hello"],
+      ...machineOptions(options, undefined, options.operands[0] ?? HELLO),
+      init: options.operands.length > 0 ? options.operands : [HELLO],
       onKernel: (kernel) => logStartup(kernel, (line) => console.log(line), finish),
     });
     await Promise.race([reached, system.stopped]);

@@ -45,7 +45,10 @@ export const traceCommand: Command = {
     const eventPath = one(options.values, "events");
     const events = eventPath === undefined ? undefined : openOutput(eventPath);
     const program = connectProgram();
-    await using system = await boot({ ...machineOptions(options, undefined), ...program.bootOptions });
+    await using system = await boot({
+      ...machineOptions(options, undefined, options.operands[0]),
+      ...program.bootOptions,
+    });
     const argv = resolveProgram(system, options.operands);
     const tracer = attach(system, options, output.write);
     if (events !== undefined) logEvents(system.kernel, events.write);

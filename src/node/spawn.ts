@@ -13,7 +13,7 @@ import { STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND, VitrineError } from "./error.t
 import { toByteString } from "./guest-mounts.ts";
 import type { SpawnOptions } from "./guest-process.ts";
 
-const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+export const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 const EXECUTE_BITS = 0o111;
 
 /** The guest path of a program, as a shell finds it; undefined when there is none that can be executed. */

@@ -16,6 +16,7 @@ import {
   type RunState,
   type System,
 } from "../system/boot.ts";
+import { loadPlatform, type Architecture } from "../system/platform.ts";
 import {
   createChunkStream,
   createQueueChannel,
@@ -25,6 +26,7 @@ import {
 } from "./channels.ts";
 import { createDriver, isSliceOver, type Pace, type SliceClock } from "./drive.ts";
 import { VitrineError } from "./error.ts";
+import { DEFAULT_ARCHITECTURE, findArchitecture } from "./architecture.ts";
 import { mountFromHost, toByteString, type MountOption } from "./guest-mounts.ts";
 import type { ExitStatus, GuestProcess, SpawnOptions } from "./guest-process.ts";
 import { createHostDirectory } from "./host-directory.ts";
@@ -36,8 +38,8 @@ export type { MountOption } from "./guest-mounts.ts";
 export type { RootOption } from "./root-image.ts";
 
 export interface BootOptions {
-  /** Architecture of the machine. */
-  readonly arch?: "riscv64";
+  /** Architecture of the machine; default: that of the init program in `root`, else riscv64. */
+  readonly arch?: Architecture | undefined;
   /** Guest RAM in bytes, a multiple of 4096; default 128 MiB. */
   readonly memory?: number;
   /** 1 to 8; default 1. */
@@ -102,7 +104,8 @@ const END_OF_FILE = Uint8Array.of(4);
 const CONSOLE_ENDS = 1000;
 
 export async function boot(options: BootOptions = {}): Promise<Vitrine> {
-  const root = openRoot(options.root, options.arch ?? "riscv64");
+  const arch = options.arch ?? findArchitecture(options.root, options.init?.[0]) ?? DEFAULT_ARCHITECTURE;
+  const root = openRoot(options.root, arch);
   const channels = new Map<string, HostChannel>();
   const directories = new Map<string, HostDirectory>();
   const consoleChannel = createQueueChannel(options.onConsole ?? ((): void => undefined));
@@ -113,7 +116,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   const clock: SliceClock = { endsAtMs: Infinity };
   const system = start({
     isSliceOver: () => isSliceOver(clock),
-    arch: options.arch ?? "riscv64",
+    platform: await loadPlatform(arch),
     memoryBytes: options.memory ?? DEFAULT_MEMORY,
     harts: options.harts ?? 1,
     root: root.kind === "archive" ? { kind: "archive", bytes: root.bytes } : { kind: "host", directory: "root" },

@@ -32,11 +32,12 @@ import { createTty, UART_CHANNEL } from "../kernel/tty/tty.ts";
 import { feedTtysFrom } from "../kernel/tty/wire.ts";
 import type { Hart } from "../machine/hart.ts";
 import type { Machine, RunLimit, StopReason } from "../machine/machine.ts";
-import { createPlatform, MINIMUM_MEMORY, type Architecture, type Platform } from "./platform.ts";
+import { MINIMUM_MEMORY, type CreatePlatform, type Platform } from "./platform.ts";
 import { createKernelState } from "./state.ts";
 
 export interface BootOptions {
-  readonly arch: Architecture;
+  /** The architecture, as `loadPlatform` gives it. */
+  readonly platform: CreatePlatform;
   /** Guest RAM, a multiple of 4096. */
   readonly memoryBytes: number;
   /** 1 to 8. */
@@ -269,7 +270,7 @@ const NO_HART = -1;
 
 function makePlatform(options: BootOptions, consoleOutput: (byte: number) => void): Platform {
   try {
-    return createPlatform(options.arch, { ...options, consoleOutput });
+    return options.platform({ ...options, consoleOutput });
   } catch (error) {
     if (error instanceof RangeError) throw new BootError(error.message);
     throw error;

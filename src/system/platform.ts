@@ -1,12 +1,11 @@
 // A board with the kernel's image in its RAM, for each architecture: what only the machine and the architecture know.
 //
-//   createPlatform ──> machine, kernel image in RAM, `kentry` bound to the kernel        platforms/riscv64.ts
+//   loadPlatform ──> CreatePlatform ──> machine, kernel image in RAM, `kentry` bound to the kernel        platforms/*.ts
 
 import type { Arch } from "../kernel/arch/arch.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Hart } from "../machine/hart.ts";
 import type { Machine } from "../machine/machine.ts";
-import { createRiscvPlatform } from "./platforms/riscv64.ts";
 
 export interface PlatformOptions {
   readonly memoryBytes: number;
@@ -28,13 +27,18 @@ export interface Platform {
 /** Least RAM that can hold the kernel, its tables and a program. */
 export const MINIMUM_MEMORY = 4 * 1024 * 1024;
 
-const PLATFORMS = {
-  riscv64: createRiscvPlatform,
-} satisfies Record<string, (options: PlatformOptions) => Platform>;
-
-export type Architecture = keyof typeof PLATFORMS;
-
 /** Makes the board. Throws a RangeError for memory or hart counts that it cannot have. */
-export function createPlatform(arch: Architecture, options: PlatformOptions): Platform {
-  return PLATFORMS[arch](options);
+export type CreatePlatform = (options: PlatformOptions) => Platform;
+
+/** Each architecture is loaded when it is asked for: who runs one has no use for the other. */
+const LOADERS = {
+  riscv64: async () => (await import("./platforms/riscv64.ts")).createRiscvPlatform,
+} satisfies Record<string, () => Promise<CreatePlatform>>;
+
+export type Architecture = keyof typeof LOADERS;
+
+export const ARCHITECTURES = Object.keys(LOADERS) as Architecture[]; // the keys are known above
+
+export function loadPlatform(arch: Architecture): Promise<CreatePlatform> {
+  return LOADERS[arch]();
 }

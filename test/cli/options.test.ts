@@ -34,7 +34,7 @@ const MISTAKES: readonly (readonly [args: readonly string[], status: number, say
   [["run", "--smp", "9", "true"], 125, /from 1 to 8, not “9”/],
   [["run", "--smp", "x", "true"], 125, /from 1 to 8, not “x”/],
   [["run", "--smp", "1", "--smp", "2", "true"], 125, /--smp is given twice/],
-  [["run", "--arch", "vax", "true"], 125, /--arch vax/],
+  [["run", "--arch", "vax", "true"], 125, /--arch wants riscv64.*“vax”/],
   [["run", "--date", "soon", "true"], 125, /not “soon”/],
   [["run", "--seed", "-1", "true"], 125, /--seed wants/],
   [["run", "-v", "/tmp", "true"], 125, /-v wants HOST:GUEST/],

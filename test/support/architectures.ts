@@ -2,15 +2,22 @@
 // architecture in its title.
 
 import { test, type TestContext, type TestOptions } from "node:test";
-import type { Architecture } from "../../src/system/platform.ts";
-
-export const ARCHITECTURES: readonly Architecture[] = chosen() ?? ["riscv64"];
+import {
+  ARCHITECTURES as ALL,
+  loadPlatform,
+  type Architecture,
+  type CreatePlatform,
+} from "../../src/system/platform.ts";
 
 /** VITRINE_ARCH leaves one. */
-function chosen(): readonly Architecture[] | undefined {
-  const name = process.env["VITRINE_ARCH"];
-  return name === "riscv64" ? [name] : undefined;
-}
+export const ARCHITECTURES: readonly Architecture[] = ALL.filter(
+  (arch) => (process.env["VITRINE_ARCH"] ?? arch) === arch,
+);
+
+/** All platforms, for tests that do not wait. */
+export const PLATFORMS: Readonly<Record<Architecture, CreatePlatform>> = {
+  riscv64: await loadPlatform("riscv64"),
+};
 
 /** C compilers for Linux. */
 export const COMPILERS: Readonly<Record<Architecture, string>> = {

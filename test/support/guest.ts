@@ -6,6 +6,7 @@ import { encodeUtf8 } from "../../src/lib/bytes.ts";
 import type { HostDirectory } from "../../src/kernel/host.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { Architecture } from "../../src/system/platform.ts";
+import { PLATFORMS } from "./architectures.ts";
 import { bootSystem, type RunState, type System } from "../../src/system/boot.ts";
 import { translate } from "./portable.ts";
 
@@ -116,7 +117,7 @@ export function bootGuest(options: GuestOptions): Guest {
     isOpen: () => true,
   };
   const system = bootSystem({
-    arch: options.arch,
+    platform: PLATFORMS[options.arch],
     memoryBytes: options.memoryBytes ?? 32 << 20,
     harts: options.harts ?? 1,
     root: { kind: "archive", bytes: makeTar(options.files) },

@@ -5,7 +5,8 @@ import type { Arch } from "../../src/kernel/arch/arch.ts";
 import { start as startRiscv64 } from "../../src/kernel/arch/riscv64/boot.ts";
 import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
-import { createPlatform, type Architecture } from "../../src/system/platform.ts";
+import type { Architecture } from "../../src/system/platform.ts";
+import { PLATFORMS } from "./architectures.ts";
 import { createKernelState } from "../../src/system/state.ts";
 
 export interface MemoryKernelOptions {
@@ -18,7 +19,7 @@ export interface MemoryKernelOptions {
 export function createMemoryKernel(arch: Architecture, options: MemoryKernelOptions = {}): Kernel {
   const bootTime = { seconds: 0, nanoseconds: 0 };
   const harts = options.harts ?? 1;
-  const platform = createPlatform(arch, {
+  const platform = PLATFORMS[arch]({
     memoryBytes: options.memoryBytes ?? 16 << 20,
     harts,
     bootTime,

@@ -37,9 +37,8 @@ export interface ArchiveError {
 
 /** Loads an archive (already decompressed) below `root`, which must lie on a tmpfs. Existing names are replaced. */
 export function loadArchive(k: Kernel, root: PathRef, bytes: Uint8Array): 0 | ArchiveError {
-  const read = isCpio(bytes) ? readCpio : readTar;
   try {
-    for (const entry of read(bytes)) {
+    for (const entry of readArchive(bytes)) {
       const added = addEntry(k, root.inode, entry);
       if (failed(added)) return { error: `cannot add ${printable(entry.name)}: ${added}` };
     }
@@ -48,6 +47,11 @@ export function loadArchive(k: Kernel, root: PathRef, bytes: Uint8Array): 0 | Ar
     throw error;
   }
   return 0;
+}
+
+/** The entries of an archive in either format, in order. Throws ArchiveFormatError. */
+export function readArchive(bytes: Uint8Array): Generator<ArchiveEntry> {
+  return isCpio(bytes) ? readCpio(bytes) : readTar(bytes);
 }
 
 function isCpio(bytes: Uint8Array): boolean {
