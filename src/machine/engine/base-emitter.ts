@@ -73,6 +73,18 @@ export class BaseEmitter {
     this.f.end();
   }
 
+  /** Does `body` for as long as the condition holds. */
+  repeat(condition: () => I32, body: () => void): void {
+    const { f, i32 } = this;
+    const done = f.block();
+    const again = f.loop();
+    f.branchIf(done, i32.eqz(condition()));
+    body();
+    f.branch(again);
+    f.end();
+    f.end();
+  }
+
   choose<T extends ValueType>(type: T, condition: I32, whenTrue: () => Value<T>, whenFalse: () => Value<T>): Value<T> {
     this.f.ifValue(condition, type);
     whenTrue();

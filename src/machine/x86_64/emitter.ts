@@ -21,6 +21,9 @@ import type { Emitter, Local } from "../emitter.ts";
 export interface X86Emitter extends Emitter {
   readonly v128: V128Operators;
 
+  /** Does `body` for as long as the condition holds. */
+  repeat(condition: () => I32, body: () => void): void;
+
   /** Size of operand `n` in bytes. */
   sizeOf(n: number): number;
   /** In the exact tier too, which has copied the memory to a cell: some instructions differ by it (movss, movsd). */
@@ -52,6 +55,11 @@ export interface X86Emitter extends Emitter {
   narrow(value: I64): I64;
   /** The effective address of the memory operand, without the segment's base, cut to the address size. */
   address(): I64;
+
+  /** The instruction's second immediate (enter's level). */
+  secondImmediate(): I32;
+  /** The base of the segment that an implicit memory operand lies in (xlat's). */
+  segmentBase(): I64;
 
   /** A general-purpose register by number, all 64 bits. */
   gpr(register: number): I64;

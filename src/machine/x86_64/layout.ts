@@ -33,6 +33,8 @@ export const CELL = {
   stepAddress: 0x220,
   /** The same with the segment's base: its linear address. */
   stepLinear: 0x228,
+  /** The base of the segment that the exact tier's instruction uses. */
+  stepSegmentBase: 0x230,
   /**
    * The arithmetic flags, lazily. `flagResult` and `flagCarries` are sign-extended to 64 bits from the operand size:
    *

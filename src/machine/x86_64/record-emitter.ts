@@ -174,6 +174,15 @@ export abstract class RecordEmitter extends BaseEmitter implements X86Emitter {
     return this.narrowTo(this.sizeOf(0), value);
   }
 
+  /** The exact tier's, which executes the instructions that have one. */
+  secondImmediate(): I32 {
+    throw new Error(`${this.shape.mnemonic} has no handler in the interpreter`);
+  }
+
+  segmentBase(): I64 {
+    throw new Error(`${this.shape.mnemonic} has no handler in the interpreter`);
+  }
+
   gpr(register: number): I64 {
     return this.f.load("i64", this.i32.const(0), CELL.gpr + register * 8);
   }

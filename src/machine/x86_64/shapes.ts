@@ -22,8 +22,8 @@ const indexById = Uint16Array.from(INSTRUCTIONS, ({ mnemonic }) => indexByName.g
 /** The index of an instruction's mnemonic. */
 export const mnemonicIndexOf = (id: number): number => indexById[id] ?? 0;
 
-/** r general register, m memory, i immediate, x xmm, q mmx, j relative target, o anything else. */
-export type OperandLetter = "r" | "m" | "i" | "x" | "q" | "j" | "o";
+/** r general register, m memory, i immediate, k second immediate, x xmm, q mmx, j relative target, o anything else. */
+export type OperandLetter = "r" | "m" | "i" | "k" | "x" | "q" | "j" | "o";
 
 export interface OperandShape {
   readonly letter: OperandLetter;
@@ -58,7 +58,7 @@ const LETTER_OF_KIND: readonly OperandLetter[] = (() => {
   letters[OPERAND.memory] = "m";
   letters[OPERAND.absolute] = "m";
   letters[OPERAND.immediate] = "i";
-  letters[OPERAND.immediate2] = "i";
+  letters[OPERAND.immediate2] = "k";
   letters[OPERAND.one] = "i";
   letters[OPERAND.xmm] = "x";
   letters[OPERAND.mmx] = "q";
@@ -69,7 +69,7 @@ const LETTER_OF_KIND: readonly OperandLetter[] = (() => {
 /** The letter of a decoded operand's kind. */
 export const letterOf = (kind: number): OperandLetter => LETTER_OF_KIND[kind] ?? "o";
 
-const hasSize = (letter: OperandLetter): boolean => letter !== "i" && letter !== "j";
+const hasSize = (letter: OperandLetter): boolean => letter !== "i" && letter !== "k" && letter !== "j";
 
 /** The operands and the size of a decoded instruction, as in a shape's name. */
 export function signatureOf(decoded: Decoded): OperandShape[] {
@@ -83,7 +83,7 @@ export function signatureOf(decoded: Decoded): OperandShape[] {
   return shapes;
 }
 
-const LETTERS: readonly OperandLetter[] = ["r", "m", "i", "x", "q", "j", "o"];
+const LETTERS: readonly OperandLetter[] = ["r", "m", "i", "k", "x", "q", "j", "o"];
 const SIZES: readonly number[] = [0, 1, 2, 4, 8, 10, 16];
 
 const sizeCodes: readonly number[] = (() => {

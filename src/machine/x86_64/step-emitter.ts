@@ -91,6 +91,14 @@ export class StepEmitter extends RecordEmitter {
     return this.cell64(CELL.stepAddress);
   }
 
+  override secondImmediate(): I32 {
+    return this.cell32(CELL.stepRecord + RECORD.disp);
+  }
+
+  override segmentBase(): I64 {
+    return this.cell64(CELL.stepSegmentBase);
+  }
+
   protected operandAddress(): I64 {
     return this.cell64(CELL.stepLinear);
   }

@@ -4,11 +4,12 @@
  */
 import type { Decoded } from "../../isa/x86_64/decode-types.ts";
 import { OPERAND } from "../../isa/x86_64/decode-types.ts";
+import { SEGMENT } from "../../isa/x86_64/registers.ts";
 import { compileModule, instantiate, type WasmMemory, type WasmModule } from "../../wasm/engine.ts";
 import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
 import type { InterpreterHost } from "./interpreter.ts";
-import { CELL, RECORD } from "./layout.ts";
+import { CELL, RECORD, segmentBase } from "./layout.ts";
 import type { Registers } from "./registers.ts";
 import { findSemantics } from "./semantics/table.ts";
 import { MNEMONICS, mnemonicIndexOf, shapeKeyOf, signatureOf, type Shape } from "./shapes.ts";
@@ -120,4 +121,9 @@ export function prepareStep(registers: Registers, decoded: Decoded): void {
   registers.set(record, a << 16);
   registers.set(record + RECORD.b, b | (c << 16));
   registers.setWords(record + RECORD.imm, immLo, immHi);
+  registers.set(record + RECORD.disp, decoded.imm2);
+  // In 64-bit mode only fs and gs have bases.
+  const hasBase = registers.get(CELL.codeMode) !== 64 || decoded.segment >= SEGMENT.fs;
+  const base = hasBase ? segmentBase(decoded.segment) : CELL.zero;
+  registers.setWords(CELL.stepSegmentBase, registers.get(base), registers.get(base + 4));
 }

@@ -679,6 +679,41 @@ const leave: Semantics = (e) => {
   setAccumulator(e, size, GPR.rbp, value.get());
 };
 
+/** Copies of the frames around this one, if a level asks for them, and room for locals. The stack pointer moves last. */
+const enter: Semantics = (e) => {
+  const { i32, i64 } = e;
+  const size = e.stackSize;
+  const kind = size === 8 ? "i64" : size === 4 ? "i32" : "i16";
+  const room = e.let(e.readUnsigned(0));
+  const level = e.let(i32.and(e.secondImmediate(), i32.const(31)));
+  const stack = e.let(i64.sub(e.gpr(GPR.rsp), i64.const(size)));
+  e.store(kind, stack.get(), e.gpr(GPR.rbp));
+  const frame = e.let(stack.get());
+  const display = e.let(e.gpr(GPR.rbp));
+  e.if(level.get(), () => {
+    e.repeat(
+      () => i32.gt_s(level.get(), i32.const(1)),
+      () => {
+        display.set(i64.sub(display.get(), i64.const(size)));
+        stack.set(i64.sub(stack.get(), i64.const(size)));
+        e.store(kind, stack.get(), e.load(size === 8 ? "i64" : size === 4 ? "u32" : "u16", display.get()));
+        level.set(i32.sub(level.get(), i32.const(1)));
+      },
+    );
+    stack.set(i64.sub(stack.get(), i64.const(size)));
+    e.store(kind, stack.get(), frame.get());
+  });
+  setAccumulator(e, size, GPR.rbp, frame.get());
+  setAccumulator(e, size, GPR.rsp, i64.sub(stack.get(), i64.and(room.get(), i64.const(0xffff))));
+};
+
+/** al = the byte at rbx + al. */
+const xlat: Semantics = (e) => {
+  const { i64 } = e;
+  const offset = zeroExtend(e, e.addressSize, i64.add(e.gpr(GPR.rbx), zeroExtend(e, 1, e.gpr(RAX))));
+  setAccumulator(e, 1, RAX, e.load("u8", i64.add(offset, e.segmentBase())));
+};
+
 /** The count register, of the address size. */
 const loop =
   (condition: "none" | "equal" | "unequal"): Semantics =>
@@ -808,6 +843,8 @@ export const integerSemantics = {
   ret,
   jcc,
   leave,
+  enter,
+  xlat,
   loop: loop("none"),
   loope: loop("equal"),
   loopne: loop("unequal"),
