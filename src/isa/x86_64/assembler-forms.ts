@@ -34,6 +34,7 @@ export interface FormContext {
 
 /** Every form of a row that the operands fit, at one operand size after the other. */
 export function formsOf(row: Instruction, operands: readonly Operand[], context: FormContext): Form[] {
+  if (operands.length > row.operands.length) return [];
   const { repeat, hasLock } = context;
   if ((repeat !== 0 && row.prefix !== "any") || (hasLock && !isLockable(row, operands))) return [];
   if (row.attributes.has("alias") || !isInMode(row, context)) return [];
@@ -115,40 +116,51 @@ function operandSizes(
   operands: readonly (Operand | "implicit")[],
   { mode, meaning }: FormContext,
 ): readonly number[] {
-  if (row.width === "byte") return meaning.operandSize === undefined || meaning.operandSize === 1 ? [1] : [];
-  const isLong = mode === 64 && (row.attributes.has("d64") || row.attributes.has("f64"));
-  const plain = isLong ? 8 : mode === 16 ? 2 : 4;
-  const possible = isLong
-    ? [8, ...(row.attributes.has("f64") ? [] : [2])]
-    : [plain, 6 - plain, ...(mode === 64 && row.width === "full" ? [8] : [])];
+  const { possible, dependent } = sizesOf(row, mode);
   const explicit = meaning.operandSize ?? immediateSize(row, operands);
   if (explicit !== undefined) return possible.filter((size) => size === explicit);
-  const letters = sizeLetters(row);
-  if (letters === "none") return [plain];
   const written = writtenSize(row, operands);
-  if (written !== undefined) return possible.filter((size) => size === written);
-  return letters === "all" ? possible : possible.filter((size) => size !== 2);
+  return written === undefined ? dependent : dependent.filter((size) => size === written);
 }
 
-/** Whether operands depend on the operand size, and on whether it is 2. */
-function sizeLetters(row: Instruction): "all" | "not of two bytes" | "none" {
-  let result: "not of two bytes" | "none" = "none";
-  for (const template of row.operands) {
-    if (!isSized(template)) continue;
-    for (const letter of [template.size, template.memorySize]) {
-      if (letter === "v" || letter === "z" || letter === "p" || letter === "a") return "all";
-      if (letter === "y") result = "not of two bytes";
-    }
-  }
-  return result;
+/** The operand sizes of a row in a mode. */
+interface RowSizes {
+  readonly possible: readonly number[];
+  /** Those at which its operands differ. */
+  readonly dependent: readonly number[];
+}
+
+/** By mode and row. */
+const knownSizes = new Map<CodeMode, Map<Instruction, RowSizes>>();
+
+function sizesOf(row: Instruction, mode: CodeMode): RowSizes {
+  let rows = knownSizes.get(mode);
+  if (rows === undefined) knownSizes.set(mode, (rows = new Map()));
+  let sizes = rows.get(row);
+  if (sizes === undefined) rows.set(row, (sizes = findSizes(row, mode)));
+  return sizes;
+}
+
+function findSizes(row: Instruction, mode: CodeMode): RowSizes {
+  if (row.width === "byte") return { possible: [1], dependent: [1] };
+  const isForced = row.attributes.has("f64");
+  const isLong = mode === 64 && (isForced || row.attributes.has("d64"));
+  const plain = isLong ? 8 : mode === 16 ? 2 : 4;
+  const possible = isLong ? [8] : [plain, 6 - plain];
+  if (isLong && !isForced) possible.push(2);
+  if (!isLong && mode === 64 && row.width === "full") possible.push(8);
+  const letters = row.operands.filter(isSized).flatMap(({ size, memorySize }) => [size, memorySize]);
+  if (letters.some((letter) => letter === "v" || letter === "z" || letter === "p" || letter === "a"))
+    return { possible, dependent: possible };
+  return { possible, dependent: letters.includes("y") ? possible.filter((size) => size !== 2) : [plain] };
 }
 
 /** The operand size that a register says. */
 function writtenSize(row: Instruction, operands: readonly (Operand | "implicit")[]): number | undefined {
-  for (const [i, template] of row.operands.entries()) {
-    const operand = operands[i];
-    const isOfOperandSize = template.size === "v" && template.memorySize === "v" && isSized(template);
-    if (isOfOperandSize && operand !== "implicit" && operand?.kind === "register") return operand.size;
+  for (let i = 0; i < operands.length; i++) {
+    const [operand, template] = [operands[i], row.operands[i]];
+    if (operand === undefined || operand === "implicit" || operand.kind !== "register") continue;
+    if (template?.size === "v" && template.memorySize === "v") return operand.size;
   }
   return undefined;
 }
