@@ -12,7 +12,9 @@ export function randomTexts(row: Instruction, mode: TextMode, count: number, nex
   return sizesOf(row, mode).flatMap((size) =>
     Array.from({ length: count }, () => {
       const context: TextContext = { row, mode, size, next, isFirst: true };
-      const operands = isImplicit(row) ? "" : row.operands.map((operand, i) => operandText(operand, { ...context, isFirst: i === 0 })).join(", "); // prettier-ignore
+      const operands = isImplicit(row)
+        ? ""
+        : row.operands.map((operand, i) => operandText(operand, { ...context, isFirst: i === 0 })).join(", ");
       return `${nameOf(context)} ${operands}`.trim();
     }),
   );

@@ -11,6 +11,7 @@ import { meaningsOf, type MnemonicMeaning } from "./assembler-mnemonics.ts";
 import { type ImmediateOperand, type Operand, parseOperand } from "./assembler-operands.ts";
 import type { CodeMode } from "./decode-types.ts";
 import { instructionsOf } from "./instructions.ts";
+import { GPR, SEGMENT } from "./registers.ts";
 
 /** Assembles an instruction with its prefixes, or prefixes alone; throws OperandError or ExpressionError. */
 export function assembleInstruction(text: string, mode: CodeMode, context: StatementContext): Uint8Array {
@@ -112,6 +113,11 @@ function rewrite(mnemonic: string, operands: readonly Operand[]): [mnemonic: str
     case "sldt":
     case "str":
       if (first?.kind === "register" && first.size === 8) return [[mnemonic, [{ ...first, size: 4 }]]];
+      break;
+    // Its operand is there to be read.
+    case "xlat":
+      if (first?.kind === "memory" && first.base === GPR.rbx && (first.segment ?? SEGMENT.ds) === SEGMENT.ds)
+        return [[mnemonic, []]];
       break;
     case "int":
       if (first?.kind === "immediate" && first.value.status === "constant" && first.value.value === 3n)

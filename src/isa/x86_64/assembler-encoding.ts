@@ -139,7 +139,11 @@ interface EncodedMemory {
 }
 
 function encodeMemory(memory: MemoryOperand, mode: CodeMode): EncodedMemory {
-  const { base, index, displacement: { value } } = memory; // prettier-ignore
+  const {
+    base,
+    index,
+    displacement: { value },
+  } = memory;
   const addressSize = memory.addressSize ?? mode / 8;
   if (addressSize === 8 && mode !== 64) throw new OperandError("64-bit addresses exist in 64-bit mode only");
   if (addressSize === 2 && mode === 64) throw new OperandError("16-bit addresses do not exist in 64-bit mode");
@@ -210,7 +214,7 @@ function encodeShortAddress(
 }
 
 /** bx + si, bx + di, bp + si, bp + di, si, di, bp, bx; by number, ascending. */
-const SHORT_ADDRESSES: readonly (readonly number[])[] = [[3, 6], [3, 7], [5, 6], [5, 7], [6], [7], [5], [3]]; // prettier-ignore
+const SHORT_ADDRESSES: readonly (readonly number[])[] = [[3, 6], [3, 7], [5, 6], [5, 7], [6], [7], [5], [3]];
 
 function pushNumber(bytes: number[], value: bigint, size: number): void {
   let rest = value;
