@@ -6,7 +6,8 @@ import type { Fields, SizedNumber } from "./assembler-encoding.ts";
 import type { MnemonicMeaning } from "./assembler-mnemonics.ts";
 import type { ImmediateOperand, MemoryOperand, Operand, RegisterOperand } from "./assembler-operands.ts";
 import type { CodeMode } from "./decode-types.ts";
-import type { Instruction, OperandSize, OperandTemplate } from "./instructions.ts";
+import { bytesOf, type FormOperand, operandSizes } from "./assembler-sizes.ts";
+import type { Instruction, OperandTemplate } from "./instructions.ts";
 import { GPR, SEGMENT } from "./registers.ts";
 
 /** A row that the operands fit. */
@@ -40,11 +41,12 @@ export function formsOf(row: Instruction, operands: readonly Operand[], context:
   if (row.attributes.has("alias") || !isInMode(row, context)) return [];
   const completed = completeOperands(row, operands);
   if (completed === undefined || !row.operands.every(({ place }, i) => isOfKind(place, completed[i]))) return [];
-  return operandSizes(row, completed, context).flatMap((size) => formOf(row, completed, size, context) ?? []);
+  const sizes = operandSizes(row, completed, context.mode, context.meaning.operandSize);
+  return sizes.flatMap((size) => formOf(row, completed, size, context) ?? []);
 }
 
 /** A first look at an operand, since most rows of a mnemonic are not the one. */
-function isOfKind(place: OperandTemplate["place"], operand: Operand | "implicit" | undefined): boolean {
+function isOfKind(place: OperandTemplate["place"], operand: FormOperand | undefined): boolean {
   if (operand === "implicit") return true;
   switch (place) {
     case "gprOrMemory":
@@ -78,10 +80,7 @@ function isLockable(row: Instruction, [destination]: readonly Operand[]): boolea
 }
 
 /** Adds what may be left out; undefined when the count is not right. `implicit` stands for the operands of string instructions. */
-function completeOperands(
-  row: Instruction,
-  operands: readonly Operand[],
-): readonly (Operand | "implicit")[] | undefined {
+function completeOperands(row: Instruction, operands: readonly Operand[]): readonly FormOperand[] | undefined {
   const { length } = row.operands;
   if (operands.length === length) return operands;
   if (isString(row)) return operands.length === 0 ? row.operands.map(() => "implicit") : undefined;
@@ -110,107 +109,6 @@ function isString(row: Instruction): boolean {
   return row.operands.some(({ place }) => place === "stringSource" || place === "stringDestination");
 }
 
-/** The operand sizes to try, best first. */
-function operandSizes(
-  row: Instruction,
-  operands: readonly (Operand | "implicit")[],
-  { mode, meaning }: FormContext,
-): readonly number[] {
-  const { possible, dependent } = sizesOf(row, mode);
-  const explicit = meaning.operandSize ?? immediateSize(row, operands);
-  if (explicit !== undefined) return possible.filter((size) => size === explicit);
-  const written = writtenSize(row, operands);
-  return written === undefined ? dependent : dependent.filter((size) => size === written);
-}
-
-/** The operand sizes of a row in a mode. */
-interface RowSizes {
-  readonly possible: readonly number[];
-  /** Those at which its operands differ. */
-  readonly dependent: readonly number[];
-}
-
-/** By mode and row. */
-const knownSizes = new Map<CodeMode, Map<Instruction, RowSizes>>();
-
-function sizesOf(row: Instruction, mode: CodeMode): RowSizes {
-  let rows = knownSizes.get(mode);
-  if (rows === undefined) knownSizes.set(mode, (rows = new Map()));
-  let sizes = rows.get(row);
-  if (sizes === undefined) rows.set(row, (sizes = findSizes(row, mode)));
-  return sizes;
-}
-
-function findSizes(row: Instruction, mode: CodeMode): RowSizes {
-  if (row.width === "byte") return { possible: [1], dependent: [1] };
-  const isForced = row.attributes.has("f64");
-  const isLong = mode === 64 && (isForced || row.attributes.has("d64"));
-  const plain = isLong ? 8 : mode === 16 ? 2 : 4;
-  const possible = isLong ? [8] : [plain, 6 - plain];
-  if (isLong && !isForced) possible.push(2);
-  if (!isLong && mode === 64 && row.width === "full") possible.push(8);
-  const letters = row.operands.filter(isSized).flatMap(({ size, memorySize }) => [size, memorySize]);
-  if (letters.some((letter) => letter === "v" || letter === "z" || letter === "p" || letter === "a"))
-    return { possible, dependent: possible };
-  return { possible, dependent: letters.includes("y") ? possible.filter((size) => size !== 2) : [plain] };
-}
-
-/** The operand size that a register says. */
-function writtenSize(row: Instruction, operands: readonly (Operand | "implicit")[]): number | undefined {
-  for (let i = 0; i < operands.length; i++) {
-    const [operand, template] = [operands[i], row.operands[i]];
-    if (operand === undefined || operand === "implicit" || operand.kind !== "register") continue;
-    if (template?.size === "v" && template.memorySize === "v") return operand.size;
-  }
-  return undefined;
-}
-
-/** Immediates and jumps do not decide on an operand size. */
-function isSized({ place }: OperandTemplate): boolean {
-  return place !== "immediate" && place !== "unsigned" && place !== "relative" && place !== "far" && place !== "one";
-}
-
-/** The size that `push word ptr 5` names. */
-function immediateSize(row: Instruction, operands: readonly (Operand | "implicit")[]): number | undefined {
-  if (row.operands.some(isSized)) return undefined;
-  return operands.map((o) => (o !== "implicit" && o.kind === "immediate" ? o.size : undefined)).find((size) => size);
-}
-
-/** Bytes of a size letter; undefined for what has no one size, which an operand may give any. */
-function bytesOf(letter: OperandSize, size: number, mode: CodeMode): number | undefined {
-  switch (letter) {
-    case "b":
-      return 1;
-    case "w":
-      return 2;
-    case "d":
-      return 4;
-    case "q":
-      return 8;
-    case "t":
-      return 10;
-    case "x":
-      return 16;
-    case "v":
-      return size;
-    case "z":
-      return Math.min(size, 4);
-    case "y":
-      return Math.max(size, 4);
-    case "p":
-      return size + 2;
-    case "a":
-      return size * 2;
-    case "s":
-      return mode === 64 ? 10 : 6;
-    case "o":
-    case "e":
-    case "f":
-    case "":
-      return undefined;
-  }
-}
-
 /** A form as it is being filled. */
 interface Draft {
   readonly row: Instruction;
@@ -225,7 +123,7 @@ interface Draft {
 
 function formOf(
   row: Instruction,
-  operands: readonly (Operand | "implicit")[],
+  operands: readonly FormOperand[],
   size: number,
   context: FormContext,
 ): Form | undefined {
