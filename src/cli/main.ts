@@ -16,6 +16,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["trace", async (): Promise<Command> => (await import("./trace.ts")).traceCommand],
   ["pt", async (): Promise<Command> => (await import("./pt.ts")).pageTableCommand],
   ["startup", async (): Promise<Command> => (await import("./startup.ts")).startupCommand],
+  ["demo", async (): Promise<Command> => (await import("./demo.ts")).demoCommand],
 ]);
 const FAILURE_STATUS = 125;
 

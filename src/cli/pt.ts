@@ -21,6 +21,7 @@ export const pageTableCommand: Command = {
       value: "POINT",
       help: '"entry" (before its first instruction), or a count: before its Nth system call',
     },
+    { name: "kernel", help: "the kernel's own page table too" },
     { name: "json", help: "the tree and the regions as JSON" },
     ...MACHINE_OPTIONS,
     ...PROGRAM_OPTIONS,
@@ -35,10 +36,11 @@ export const pageTableCommand: Command = {
     });
     const argv = resolveProgram(system, options.operands);
     const describeProcess = options.values.has("json") ? describeAsJson : describe;
+    const withKernel = options.values.has("kernel");
     let isShown = false;
     const show = (process: Process): void => {
       isShown = true;
-      writeStderr(`${describeProcess(system.kernel, process)}\n`);
+      writeStderr(`${describeProcess(system.kernel, process, withKernel)}\n`);
     };
     let calls = 0;
     const probes = system.kernel.probes;
@@ -80,7 +82,7 @@ function parsePoint(text: string | undefined): Point {
   throw new UsageError(`--at wants “entry” or the number of a system call, not “${text}”`);
 }
 
-function describe(k: Kernel, process: Process): string {
+function describe(k: Kernel, process: Process, withKernel: boolean): string {
   const { space } = process;
   return [
     `page table of pid ${process.pid} (${process.name}): ${k.arch.format.name}, root frame 0x${space.root.toString(16)}, ASID ${space.asid}, ${space.tablePages} table pages, ${space.residentPages} resident pages`,
@@ -89,10 +91,20 @@ function describe(k: Kernel, process: Process): string {
     "",
     "regions",
     formatRegions(k, space),
+    ...(withKernel ? ["", ...describeKernelTable(k)] : []),
   ].join("\n");
 }
 
-function describeAsJson(k: Kernel, process: Process): string {
+/** The kernel's own table: the linear map of memory, with large pages where they fit, and what every space has. */
+function describeKernelTable(k: Kernel): string[] {
+  const { kernelSpace } = k.state.memory;
+  return [
+    `the kernel's page table: root frame 0x${kernelSpace.root.toString(16)}, ${kernelSpace.tablePages} table pages`,
+    formatPageTable(k, kernelSpace),
+  ];
+}
+
+function describeAsJson(k: Kernel, process: Process, withKernel: boolean): string {
   const { space } = process;
   const regions = space.regions.map(({ start, end, protection, sharing, purpose, file }) => ({
     start,
@@ -110,5 +122,6 @@ function describeAsJson(k: Kernel, process: Process): string {
     asid: space.asid,
     tree: readPageTable(k, space),
     regions,
+    ...(withKernel ? { kernelTree: readPageTable(k, k.state.memory.kernelSpace) } : {}),
   });
 }

@@ -31,11 +31,21 @@ export interface TrapTraceOptions {
   readonly interrupts: boolean;
 }
 
+/** What hears of traps step by step. */
+export interface TrapListener {
+  /** A trap, or the first entry into user mode, and who is trapped. */
+  begin(text: string): void;
+  /** A step of it: a name, "" for what belongs to the step before, and what there is to tell. */
+  step(name: string, text: string): void;
+  /** Fields of the trapframe, each with its offset. */
+  fields(cells: readonly string[]): void;
+}
+
 /** Trapframe fields in a row: three take 117 columns. */
 const COLUMNS = 3;
 /** Registers in a row: four of 64 bits keep within the columns. */
 const REGISTERS_IN_A_ROW = 4;
-const INDENT = " ".repeat(15);
+const FIELD_INDENT = " ".repeat(7);
 
 /** One hart on its way through the kernel. */
 interface Passage {
@@ -54,8 +64,21 @@ interface Passage {
   interrupt: boolean;
 }
 
+/** Writes the steps as text. */
+export function traceTraps(k: Kernel, { write, interrupts }: TrapTraceOptions): void {
+  const listener: TrapListener = {
+    begin: write,
+    step: (name, text) => write(`  ${name.padEnd(12)} ${text}`.trimEnd()),
+    fields(cells) {
+      for (let row = 0; row < cells.length; row += COLUMNS)
+        write(`${FIELD_INDENT}${cells.slice(row, row + COLUMNS).join(" ")}`);
+    },
+  };
+  listenToTraps(k, listener, { interrupts });
+}
+
 /** Attaches to machine and kernel probes. */
-export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
+export function listenToTraps(k: Kernel, listener: TrapListener, options: { readonly interrupts: boolean }): void {
   let count = 0;
   const { narration } = k.arch;
   const { privilegeName } = narration;
@@ -73,7 +96,7 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
   const entered = new WeakSet<Thread>();
 
   const step = (hart: number, name: string, text: string): void => {
-    if (passages[hart]?.shown === true) options.write(`  ${name.padEnd(12)} ${text}`.trimEnd());
+    if (passages[hart]?.shown === true) listener.step(name, text);
   };
   const stepOfThread = (thread: Thread, name: string, text: string): void => {
     if (thread.state.kind === "running") step(thread.state.hart, name, text);
@@ -95,7 +118,7 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
       trap.from === narration.userPrivilege
         ? `, ${passage.trappedAt - passage.returnedAt} instructions in user mode`
         : "";
-    options.write(
+    listener.begin(
       `trap ${count}: hart ${hart.id}, ${describeThread(threadOn(k, hart.id))}${before}, ${passage.trappedAt} in all`,
     );
     const parts = [
@@ -135,7 +158,7 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
         if (!passage.shown) {
           passage.shown = true;
           passage.trappedAt = retired;
-          options.write(`start: hart ${hart}, ${describeThread(thread)} enters user mode for the first time`);
+          listener.begin(`start: hart ${hart}, ${describeThread(thread)} enters user mode for the first time`);
         }
       }
       passage.leaving = true;
@@ -205,8 +228,7 @@ export function traceTraps(k: Kernel, options: TrapTraceOptions): void {
       const hi = k.memory.read32(thread.trapframe + offset + 4) >>> 0;
       return `${String(offset).padStart(4)} ${name.padEnd(13)} ${hi.toString(16).padStart(8, "0")}${lo.toString(16).padStart(8, "0")}`;
     });
-    for (let row = 0; row < cells.length; row += COLUMNS)
-      options.write(`${INDENT.slice(8)}${cells.slice(row, row + COLUMNS).join(" ")}`);
+    if (passages[hartId]?.shown === true) listener.fields(cells);
   }
 }
 
