@@ -32,7 +32,7 @@ export interface FloatFormat {
   readonly canonicalNaN: bigint;
 }
 
-function defineFormat(exponentBits: number, fractionBits: number): FloatFormat {
+export function defineFormat(exponentBits: number, fractionBits: number): FloatFormat {
   const fraction = BigInt(fractionBits);
   const maxExponent = 2 ** (exponentBits - 1) - 1;
   const infinity = ((1n << BigInt(exponentBits)) - 1n) << fraction;

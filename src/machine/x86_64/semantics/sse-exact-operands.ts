@@ -43,6 +43,15 @@ export function readByte(registers: ExactRegisters, cell: number, n: number): nu
   return (registers.get(cell + (n & ~3)) >>> ((n & 3) * 8)) & 0xff;
 }
 
+const X87_TOP = 7 << 11;
+
+/** What MMX instructions do to the x87 state: TOP is 0, all registers are valid, and `written` has ones above its significand. */
+export function tagMmxRegisters(registers: ExactRegisters, written?: DecodedOperand): void {
+  registers.set(CELL.fpuStatus, registers.get(CELL.fpuStatus) & ~X87_TOP);
+  registers.set(CELL.fpuTag, 0);
+  if (written?.kind === OPERAND.mmx) registers.set(CELL.fpu + FPU_STRIDE * written.register + 8, 0xffff);
+}
+
 /** Sets MXCSR, and what instructions check of it before they run. */
 export function setMxcsr(registers: ExactRegisters, value: number): void {
   registers.set(CELL.mxcsr, value);

@@ -11,7 +11,7 @@ import { GPR, RFLAGS, SEGMENT } from "../../../isa/x86_64/registers.ts";
 import { OPERAND, NO_REGISTER } from "../../../isa/x86_64/decode-types.ts";
 import type { ExactHart, ExactRegisters, ExactX86 } from "../exact.ts";
 import { CELL } from "../layout.ts";
-import { cellOf, readBits, readByte, setMxcsr, xmmCell } from "./sse-exact-operands.ts";
+import { cellOf, readBits, readByte, setMxcsr, tagMmxRegisters, xmmCell } from "./sse-exact-operands.ts";
 
 /** The elements of an operand; those from `length` on are invalid. */
 interface Text {
@@ -165,14 +165,9 @@ const maskedStore =
       if ((readByte(registers, cellOf(decoded, mask), n) & 0x80) === 0) continue;
       if (!storeAtDestination(hart, decoded, n, readByte(registers, cellOf(decoded, data), n))) return "faulted";
     }
-    if (isMmx) {
-      registers.set(CELL.fpuStatus, registers.get(CELL.fpuStatus) & ~X87_TOP);
-      registers.set(CELL.fpuTag, 0);
-    }
+    if (isMmx) tagMmxRegisters(registers);
     return "done";
   };
-
-const X87_TOP = 7 << 11;
 
 /** Stores a byte at rdi + n. One that faults after others were stored is stored again with them. */
 function storeAtDestination(hart: ExactHart, decoded: Decoded, n: number, byte: number): boolean {
