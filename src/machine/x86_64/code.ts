@@ -456,7 +456,7 @@ const NOTHING: Shape = {
   operandSize: 4,
   address: "base",
   addressSize: 8,
-  condition: -1,
+  condition: 0,
   transfer: "none",
   flags: "used",
 };

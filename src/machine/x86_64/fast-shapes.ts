@@ -172,7 +172,7 @@ function expandForm(row: Row, mnemonic: Mnemonic, form: string, flags: "used" | 
   const address = form.includes("+") ? "full" : "base";
   const operands = form === "" ? [] : form.replace("+", "").split(",").map(parseOperand);
   const operandSize = row.operandSize ?? operands[0]?.size ?? 0;
-  return (row.conditions ?? [-1]).flatMap((condition) =>
+  return (row.conditions ?? [0]).flatMap((condition) =>
     (row.transfers ?? ["none" as const]).map((transfer): Shape => ({
       mnemonic,
       operands,

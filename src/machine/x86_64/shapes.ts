@@ -45,7 +45,7 @@ export interface Shape {
   readonly address: AddressForm;
   /** Effective address size: 8, but where the exact tier executes 32-bit addressing. */
   readonly addressSize: number;
-  /** Low four bits of Jcc, SETcc, CMOVcc; -1 for others. */
+  /** Low four bits of Jcc, SETcc, CMOVcc; 0 for others. */
   readonly condition: number;
   readonly transfer: Transfer;
   readonly flags: "used" | "dead";
@@ -111,7 +111,7 @@ function composeKey(
 ): number {
   const size = LOG2[operandSize] ?? 0;
   const form = address === "full" ? 1 : 0;
-  const upper = (((mnemonic * 4 + size) * 2 + form) * 17 + condition + 1) * 8 + transfer * 2 + (isDead ? 1 : 0);
+  const upper = (((mnemonic * 4 + size) * 2 + form) * 16 + condition) * 8 + transfer * 2 + (isDead ? 1 : 0);
   return upper * 0x40000 + operands;
 }
 
