@@ -28,7 +28,7 @@ const LOCAL = {
 const APIC_ENABLED = 0x100;
 /** Timer mode: the deadline in an MSR. */
 const TSC_DEADLINE = 2 << 17;
-const COMMAND = { fixed: 0 << 8, init: 5 << 8, startUp: 6 << 8, assert: 1 << 14 } as const;
+const COMMAND = { fixed: 0 << 8, nonMaskable: 4 << 8, init: 5 << 8, startUp: 6 << 8, assert: 1 << 14 } as const;
 /** Destination field of commandHigh and of a redirection entry's second word. */
 const DESTINATION_SHIFT = 24;
 
@@ -80,6 +80,11 @@ export function startHart(k: Kernel, hart: number): void {
 
 export function sendInterprocessorInterrupt(k: Kernel, hart: number): void {
   sendCommand(k, hart, COMMAND.fixed | COMMAND.assert | INTERRUPT.interprocessor);
+}
+
+/** An interrupt that the hart takes with interrupts off too: it ends any wait, and the kernel goes on where it was. */
+export function sendNonMaskableInterrupt(k: Kernel, hart: number): void {
+  sendCommand(k, hart, COMMAND.nonMaskable | COMMAND.assert);
 }
 
 /** The console's registers, at consecutive ports. */

@@ -35,7 +35,7 @@ import type { Thread } from "../../process/types.ts";
 import { handleKernelInterrupt, handleUserTrap, type Trap } from "../../trap.ts";
 import { rootRegisterOf, start, symbolAddress, symbolize } from "./boot.ts";
 import { emulateVsyscall, floatBytes, hartOf, loadFloats, saveFloats, SYSCALL_LENGTH, x86Hart } from "./context.ts";
-import { endInterrupt } from "./devices.ts";
+import { endInterrupt, sendNonMaskableInterrupt } from "./devices.ts";
 import { ENTRY, INTERRUPT } from "./entries.ts";
 import { initializeHart, SEGMENT_ATTRIBUTES, SELECTORS } from "./hart.ts";
 import { describeCause } from "./report.ts";
@@ -296,7 +296,10 @@ export function setTimer(k: Kernel, hartId: number, atNs: number | undefined): v
   hartOf(k, hartId).setSystemRegister("tscDeadline", deadline | 0, highHalf(deadline));
 }
 
-/** Sends the hart to kernel text that loads from an unmapped address, on the kernel's stack and page table. */
+/**
+ * Sends the hart to kernel text that loads from an unmapped address, on the kernel's stack and page table. It may wait in `hlt`, from
+ * which only an NMI wakes it then.
+ */
 export function provokeFault(k: Kernel, hartId: number): void {
   const hart = hartOf(k, hartId);
   const root = rootRegisterOf(k.state.memory.kernelSpace, 0);
@@ -313,6 +316,7 @@ export function provokeFault(k: Kernel, hartId: number): void {
   hart.setRflags(RFLAGS.ONE);
   if (state !== undefined) hart.setGprNumber(GPR.rsp, state.kernelStack);
   hart.setPc(symbolAddress("fault"));
+  sendNonMaskableInterrupt(k, hartId);
 }
 
 /** As invlpg and invpcid. Global pages, which no space ever changes, go only with everything. */
