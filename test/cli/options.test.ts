@@ -12,7 +12,7 @@ after(() => rmSync(folder, { recursive: true }));
 writeFileSync(join(folder, "empty"), "");
 writeFileSync(join(folder, "text"), "this is no archive\n".repeat(100));
 writeFileSync(join(folder, "cut.gz"), Buffer.from([0x1f, 0x8b, 8, 0, 0, 0]));
-writeFileSync(join(folder, "foreign"), Buffer.from("7f454c4602010100000000000000000002003e0001000000", "hex"), {
+writeFileSync(join(folder, "foreign"), Buffer.from("7f454c460201010000000000000000000200b70001000000", "hex"), {
   mode: 0o755,
 });
 

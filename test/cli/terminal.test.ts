@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { test } from "node:test";
-import { vitrineCommand } from "../support/command-line.ts";
+import { eachArch } from "../support/architectures.ts";
+import { commandLine } from "../support/command-line.ts";
 
 const hasScript = process.platform === "linux" && spawnSync("script", ["--version"]).status === 0;
 const skip = hasScript ? false : "script(1) of util-linux is not there";
@@ -69,138 +69,142 @@ function openTerminal(line: string): Terminal {
 const ESCAPE = String.fromCharCode(27);
 /** The shell's prompt, with or without an escape sequence of its line editor behind it. */
 const PROMPT = new RegExp(`# (${ESCAPE}\\[\\w*)?$`);
-/** Says how it ended, and whether the terminal is as it was: cooked, with echo. */
-const bootLine = (args = ""): string =>
-  `${vitrineCommand(`boot ${args}`)}; echo "status $?"; stty -a | grep -o -- "-\\?icanon\\|-\\?echo\\b" | tr "\\n" " "; echo done`;
-const RESTORED = /status (\d+)\s+icanon echo\s+done/;
+eachArch(({ arch, test }) => {
+  const { vitrineCommand } = commandLine(arch);
 
-test("typing, editing, history, end of file", { skip }, async () => {
-  const terminal = openTerminal(bootLine());
-  await terminal.expect(/Ctrl-A h for help/);
-  await terminal.expect(PROMPT);
-  terminal.type("echo one-$((1+1))\r");
-  await terminal.expect(/\none-2\r\n/);
-  await terminal.expect(PROMPT);
-  terminal.type("\x1b[A\x7f\x7f\x7f3))\r");
-  await terminal.expect(/\none-4\r\n/);
-  await terminal.expect(PROMPT);
-  terminal.type("echo re''ady; cat\r");
-  await terminal.expect(/\nready\r\n/);
-  terminal.type("to cat\r");
-  await terminal.expect(/to cat\r\nto cat\r\n/);
-  terminal.type("\x04");
-  await terminal.expect(PROMPT);
-  terminal.type("exit 7\r");
-  assert.equal((await terminal.expect(RESTORED))[1], "7");
-  await terminal.ended();
-});
+  /** Says how it ended, and whether the terminal is as it was: cooked, with echo. */
+  const bootLine = (args = ""): string =>
+    `${vitrineCommand(`boot ${args}`)}; echo "status $?"; stty -a | grep -o -- "-\\?icanon\\|-\\?echo\\b" | tr "\\n" " "; echo done`;
+  const RESTORED = /status (\d+)\s+icanon echo\s+done/;
 
-test(
-  "^C ends the program in front, even one that floods the terminal; sleeping takes real time",
-  { skip },
-  async () => {
+  test("typing, editing, history, end of file", { skip }, async () => {
     const terminal = openTerminal(bootLine());
+    await terminal.expect(/Ctrl-A h for help/);
     await terminal.expect(PROMPT);
-    terminal.type("yes\r");
-    await terminal.expect(/y\r\ny\r\n/);
-    const pressed = performance.now();
-    terminal.type("\x03");
-    await terminal.expect(/\^C[^y]*# /);
-    assert.ok(performance.now() - pressed < 3000);
-    terminal.type("sleep 1; echo sle''pt $?\r");
-    const began = performance.now();
-    await terminal.expect(/slept 0/);
-    const elapsed = performance.now() - began;
-    assert.ok(elapsed > 900 && elapsed < 5000, `${elapsed} ms`);
-    terminal.type("\x01x");
-    assert.equal((await terminal.expect(RESTORED))[1], "0");
-  },
-);
-
-test("Ctrl-A x leaves a guest that floods, computes or sleeps", { skip }, async () => {
-  for (const command of ["yes", "while :; do :; done", "sleep 1000"]) {
-    const terminal = openTerminal(bootLine());
+    terminal.type("echo one-$((1+1))\r");
+    await terminal.expect(/\none-2\r\n/);
     await terminal.expect(PROMPT);
-    terminal.type(`${command}\r`);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const pressed = performance.now();
-    terminal.type("\x01x");
-    assert.equal((await terminal.expect(RESTORED))[1], "0");
-    assert.ok(performance.now() - pressed < 3000, command);
-  }
-});
-
-test("the kernel monitor answers every command, and goes back to the console", { skip }, async () => {
-  const terminal = openTerminal(bootLine("--smp 2"));
-  await terminal.expect(PROMPT);
-  terminal.type("\x01h");
-  await terminal.expect(/Ctrl-A x +leave Vitrine/);
-  terminal.type("\x01c");
-  await terminal.expect(/vitrine> $/);
-  const answers: readonly (readonly [command: string, answer: RegExp])[] = [
-    ["help", /fault +make the kernel fault/],
-    ["version", /vitrine \d.*, riscv64, Sv39/],
-    ["ps", / 1 +0 +1 \w+ .* init\r\n/],
-    ["maps 1", /\[stack\]/],
-    ["pt 1", /L2\[ {2}0\][^]*\(trampoline\)/],
-    ["pt 1 3ffffff000", /L0\[511\] +leaf/],
-    ["pt", /which process/],
-    ["maps 999", /no process 999/],
-    ["frames", /\d+ frames of 4K, \d+ free/],
-    ["regs", /hart 0: [^]*hart 1: [^]*satp/],
-    ["traps", /system calls[^]*environment call from U-mode/],
-    ["bogus", /no such command; try help/],
-  ];
-  for (const [command, answer] of answers) {
-    terminal.type(`${command}\r`);
-    await terminal.expect(answer);
-    await terminal.expect(/vitrine> $/);
-  }
-  terminal.type("\x01c");
-  terminal.type("echo ba''ck\r");
-  await terminal.expect(/\nback\r\n/);
-  terminal.type("\x01c");
-  await terminal.expect(/vitrine> $/);
-  terminal.type("shutdown\r");
-  assert.equal((await terminal.expect(RESTORED))[1], "0");
-});
-
-for (const command of ["panic", "fault"]) {
-  test(`the monitor's ${command} ends with a readable report and 125, the terminal restored`, { skip }, async () => {
-    const terminal = openTerminal(bootLine());
+    terminal.type("\x1b[A\x7f\x7f\x7f3))\r");
+    await terminal.expect(/\none-4\r\n/);
     await terminal.expect(PROMPT);
+    terminal.type("echo re''ady; cat\r");
+    await terminal.expect(/\nready\r\n/);
+    terminal.type("to cat\r");
+    await terminal.expect(/to cat\r\nto cat\r\n/);
+    terminal.type("\x04");
+    await terminal.expect(PROMPT);
+    terminal.type("exit 7\r");
+    assert.equal((await terminal.expect(RESTORED))[1], "7");
+    await terminal.ended();
+  });
+
+  test(
+    "^C ends the program in front, even one that floods the terminal; sleeping takes real time",
+    { skip },
+    async () => {
+      const terminal = openTerminal(bootLine());
+      await terminal.expect(PROMPT);
+      terminal.type("yes\r");
+      await terminal.expect(/y\r\ny\r\n/);
+      const pressed = performance.now();
+      terminal.type("\x03");
+      await terminal.expect(/\^C[^y]*# /);
+      assert.ok(performance.now() - pressed < 3000);
+      terminal.type("sleep 1; echo sle''pt $?\r");
+      const began = performance.now();
+      await terminal.expect(/slept 0/);
+      const elapsed = performance.now() - began;
+      assert.ok(elapsed > 900 && elapsed < 5000, `${elapsed} ms`);
+      terminal.type("\x01x");
+      assert.equal((await terminal.expect(RESTORED))[1], "0");
+    },
+  );
+
+  test("Ctrl-A x leaves a guest that floods, computes or sleeps", { skip }, async () => {
+    for (const command of ["yes", "while :; do :; done", "sleep 1000"]) {
+      const terminal = openTerminal(bootLine());
+      await terminal.expect(PROMPT);
+      terminal.type(`${command}\r`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const pressed = performance.now();
+      terminal.type("\x01x");
+      assert.equal((await terminal.expect(RESTORED))[1], "0");
+      assert.ok(performance.now() - pressed < 3000, command);
+    }
+  });
+
+  test("the kernel monitor answers every command, and goes back to the console", { skip }, async () => {
+    const terminal = openTerminal(bootLine("--smp 2"));
+    await terminal.expect(PROMPT);
+    terminal.type("\x01h");
+    await terminal.expect(/Ctrl-A x +leave Vitrine/);
     terminal.type("\x01c");
     await terminal.expect(/vitrine> $/);
-    terminal.type(`${command}\r`);
-    const [report] = await terminal.expect(/kernel panic on hart 0:[^]*\nstatus/);
-    assert.match(
-      report,
-      command === "panic" ? /asked for from the monitor/ : /load page fault in the kernel at fault/i,
-    );
-    assert.match(report, /\n {2}tp [0-9a-f]{16} /);
-    assert.match(report, /satp [0-9a-f]{16}/);
-    assert.equal((await terminal.expect(/\s(\d+)\s+icanon echo\s+done/))[1], "125");
+    const answers: readonly (readonly [command: string, answer: RegExp])[] = [
+      ["help", /fault +make the kernel fault/],
+      ["version", /vitrine \d.*, riscv64, Sv39/],
+      ["ps", / 1 +0 +1 \w+ .* init\r\n/],
+      ["maps 1", /\[stack\]/],
+      ["pt 1", /L2\[ {2}0\][^]*\(trampoline\)/],
+      ["pt 1 3ffffff000", /L0\[511\] +leaf/],
+      ["pt", /which process/],
+      ["maps 999", /no process 999/],
+      ["frames", /\d+ frames of 4K, \d+ free/],
+      ["regs", /hart 0: [^]*hart 1: [^]*satp/],
+      ["traps", /system calls[^]*environment call from U-mode/],
+      ["bogus", /no such command; try help/],
+    ];
+    for (const [command, answer] of answers) {
+      terminal.type(`${command}\r`);
+      await terminal.expect(answer);
+      await terminal.expect(/vitrine> $/);
+    }
+    terminal.type("\x01c");
+    terminal.type("echo ba''ck\r");
+    await terminal.expect(/\nback\r\n/);
+    terminal.type("\x01c");
+    await terminal.expect(/vitrine> $/);
+    terminal.type("shutdown\r");
+    assert.equal((await terminal.expect(RESTORED))[1], "0");
   });
-}
 
-test("SIGTERM to the host's process leaves the terminal as it was", { skip }, async () => {
-  const terminal = openTerminal(
-    `${vitrineCommand("boot")} & pid=$!; (sleep 3; kill $pid) & fg %1; ${bootLine().split("; ").slice(1).join("; ")}`.replace(
-      /^/,
-      "set -m; ",
-    ),
-  );
-  await terminal.expect(PROMPT);
-  assert.equal((await terminal.expect(RESTORED))[1], "143");
-});
+  for (const command of ["panic", "fault"]) {
+    test(`the monitor's ${command} ends with a readable report and 125, the terminal restored`, { skip }, async () => {
+      const terminal = openTerminal(bootLine());
+      await terminal.expect(PROMPT);
+      terminal.type("\x01c");
+      await terminal.expect(/vitrine> $/);
+      terminal.type(`${command}\r`);
+      const [report] = await terminal.expect(/kernel panic on hart 0:[^]*\nstatus/);
+      assert.match(
+        report,
+        command === "panic" ? /asked for from the monitor/ : /load page fault in the kernel at fault/i,
+      );
+      assert.match(report, /\n {2}tp [0-9a-f]{16} /);
+      assert.match(report, /satp [0-9a-f]{16}/);
+      assert.equal((await terminal.expect(/\s(\d+)\s+icanon echo\s+done/))[1], "125");
+    });
+  }
 
-test("run on a terminal has line editing by the guest's terminal, and its window size", { skip }, async () => {
-  const terminal = openTerminal(
-    `stty rows 33 cols 77; ${vitrineCommand("run sh -c 'stty size; read x; echo got $x; exec cat'")}; echo "status $?"`,
-  );
-  await terminal.expect(/33 77/);
-  terminal.type("wrong\x15right\r");
-  await terminal.expect(/got right/);
-  terminal.type("\x03");
-  assert.equal((await terminal.expect(/status (\d+)/))[1], "130");
+  test("SIGTERM to the host's process leaves the terminal as it was", { skip }, async () => {
+    const terminal = openTerminal(
+      `${vitrineCommand("boot")} & pid=$!; (sleep 3; kill $pid) & fg %1; ${bootLine().split("; ").slice(1).join("; ")}`.replace(
+        /^/,
+        "set -m; ",
+      ),
+    );
+    await terminal.expect(PROMPT);
+    assert.equal((await terminal.expect(RESTORED))[1], "143");
+  });
+
+  test("run on a terminal has line editing by the guest's terminal, and its window size", { skip }, async () => {
+    const terminal = openTerminal(
+      `stty rows 33 cols 77; ${vitrineCommand("run sh -c 'stty size; read x; echo got $x; exec cat'")}; echo "status $?"`,
+    );
+    await terminal.expect(/33 77/);
+    terminal.type("wrong\x15right\r");
+    await terminal.expect(/got right/);
+    terminal.type("\x03");
+    assert.equal((await terminal.expect(/status (\d+)/))[1], "130");
+  });
 });

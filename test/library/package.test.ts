@@ -41,6 +41,7 @@ test(
       "dist/bundle/index.js",
       "dist/src/node/index.d.ts",
       "userland/images/riscv64/root.tar",
+      "userland/images/x86_64/root.tar",
       "package.json",
     ]) {
       assert.ok(paths.includes(needed), needed);

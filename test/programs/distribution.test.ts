@@ -1,14 +1,16 @@
-// Programs as a distribution ships them, unmodified: Debian's bash, perl and Python for riscv64, with their dynamic linker and shared
+// Programs as a distribution ships them, unmodified: Debian's bash, perl and Python, with their dynamic linker and shared
 // libraries, run from a host folder as the root. They exercise threads, signals, process substitution, coprocesses and SQLite.
 
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after } from "node:test";
 import { decodeUtf8 } from "../../src/lib/bytes.ts";
 import { boot } from "../../src/node/index.ts";
-import { debianPackage, debianSkip } from "../support/debian.ts";
+import type { Architecture } from "../../src/system/platform.ts";
+import { eachArch } from "../support/architectures.ts";
+import { DEBIAN_ARCHITECTURES, debianPackage, debianSkip } from "../support/debian.ts";
 
 const folders: string[] = [];
 after(() => {
@@ -16,12 +18,12 @@ after(() => {
 });
 
 /** A root folder of unpacked packages, or why there is none. */
-function makeRoot(packages: readonly string[]): { root: string } | { skip: string } {
+function makeRoot(arch: Architecture, packages: readonly string[]): { root: string } | { skip: string } {
   const root = mkdtempSync(join(tmpdir(), "vitrine-root-"));
   folders.push(root);
   for (const name of packages) {
-    const folder = debianPackage(name, "riscv64");
-    if (folder === undefined) return { skip: debianSkip(name, "riscv64") };
+    const folder = debianPackage(name, DEBIAN_ARCHITECTURES[arch]);
+    if (folder === undefined) return { skip: debianSkip(name, DEBIAN_ARCHITECTURES[arch]) };
     cpSync(folder, root, { recursive: true, verbatimSymlinks: true });
   }
   for (const name of ["dev", "proc", "tmp"]) mkdirSync(join(root, name), { recursive: true });
@@ -97,18 +99,20 @@ print(os.waitstatus_to_exitcode(os.wait()[1]) if os.fork() else os._exit(5))
   },
 ];
 
-for (const { name, packages, argv, output, signal } of CASES) {
-  test(`Debian's ${name} runs unmodified`, { timeout: 300_000 }, async (t) => {
-    const made = makeRoot(packages);
-    if ("skip" in made) return t.skip(made.skip);
-    await using system = await boot({ root: { path: made.root }, memory: 256 << 20, harts: 2 });
-    const program = system.spawn(argv, { env: { PATH: "/usr/bin", HOME: "/", LC_ALL: "C" } });
-    let text = "";
-    for await (const chunk of program.stdout) text += decodeUtf8(chunk);
-    let errors = "";
-    for await (const chunk of program.stderr) errors += decodeUtf8(chunk);
-    assert.equal(text, output, errors);
-    const status = await program.status;
-    assert.equal(status.kind === "exited" ? status.code : status.signal, signal ?? 0);
-  });
-}
+eachArch(({ arch, test }) => {
+  for (const { name, packages, argv, output, signal } of CASES) {
+    test(`Debian's ${name} runs unmodified`, { timeout: 300_000 }, async (t) => {
+      const made = makeRoot(arch, packages);
+      if ("skip" in made) return t.skip(made.skip);
+      await using system = await boot({ arch, root: { path: made.root }, memory: 256 << 20, harts: 2 });
+      const program = system.spawn(argv, { env: { PATH: "/usr/bin", HOME: "/", LC_ALL: "C" } });
+      let text = "";
+      for await (const chunk of program.stdout) text += decodeUtf8(chunk);
+      let errors = "";
+      for await (const chunk of program.stderr) errors += decodeUtf8(chunk);
+      assert.equal(text, output, errors);
+      const status = await program.status;
+      assert.equal(status.kind === "exited" ? status.code : status.signal, signal ?? 0);
+    });
+  }
+});

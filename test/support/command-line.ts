@@ -2,6 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { Architecture } from "../../src/system/platform.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 
@@ -59,4 +60,26 @@ function collect(stream: NodeJS.ReadableStream | null, encoding: BufferEncoding 
   const chunks: Buffer[] = [];
   stream?.on("data", (chunk: Buffer) => chunks.push(chunk));
   return () => Buffer.concat(chunks).toString(encoding);
+}
+
+/** Commands that make a machine. */
+const WITH_MACHINE: ReadonlySet<string> = new Set(["boot", "run", "trace", "pt", "startup"]);
+
+export interface CommandLine {
+  vitrine(args: readonly string[], options?: RunOptions): Promise<Outcome>;
+  startVitrine(args: readonly string[], options?: RunOptions): ChildProcess;
+  vitrineCommand(args: string): string;
+}
+
+/** The same with `--arch` behind the command, where it takes one. */
+export function commandLine(arch: Architecture): CommandLine {
+  const choose = (args: readonly string[]): readonly string[] => {
+    const [command = "", ...rest] = args;
+    return WITH_MACHINE.has(command) && !rest.includes("--help") ? [command, "--arch", arch, ...rest] : args;
+  };
+  return {
+    vitrine: (args, options) => vitrine(choose(args), options),
+    startVitrine: (args, options) => startVitrine(choose(args), options),
+    vitrineCommand: (args) => vitrineCommand(args.replace(/^\w+/, (command) => choose([command]).join(" "))),
+  };
 }

@@ -22,6 +22,9 @@ export interface DebianFile {
   readonly path: string;
 }
 
+/** Debian's names of our architectures. */
+export const DEBIAN_ARCHITECTURES = { riscv64: "riscv64", x86_64: "amd64" } as const;
+
 /** riscv64 is a release architecture from trixie on. */
 const suite = "trixie";
 const updateTimeoutMs = 120_000;
