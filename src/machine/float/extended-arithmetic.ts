@@ -6,14 +6,17 @@
 //
 // Intel SDM volume 2, chapter 3 (FADD, FMUL, FDIV, FSQRT, FPREM, FPREM1, FSCALE, FXTRACT, FRNDINT, FCOM: their tables).
 
+import { fromNumber, type Word64, word64 } from "../../lib/word64.ts";
 import {
   BIAS,
+  compareSignificands,
   Exception,
   type Extended,
   type ExtendedEnvironment,
   infinity,
   invalid,
   isNegative,
+  isNormal,
   isSignaling,
   kindOf,
   negate,
@@ -21,14 +24,30 @@ import {
   propagate,
   propagateOne,
   roundExtended,
+  roundWide,
+  roundWideToInteger,
   SIGN,
+  significandOf,
+  SPECIAL,
   unpack,
+  withSignificand,
   zero,
 } from "./extended.ts";
 import { bitLength, type Exact, Rounding, roundedShift } from "./format.ts";
+import {
+  addToWide,
+  carryIntoWide,
+  multiplyToWide,
+  normalizeWide,
+  setWide,
+  shiftWideRight,
+  subtractWideFrom,
+  wide,
+} from "./wide.ts";
 
 /** `a + b`. */
 export function add(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  if (isNormal(a) && isNormal(b)) return addNormal(env, a, b);
   const special = propagate(env, a, b);
   if (special !== undefined) return special;
   const [kindA, kindB] = [kindOf(a), kindOf(b)];
@@ -45,6 +64,25 @@ export function add(env: ExtendedEnvironment, a: Extended, b: Extended): Extende
   return roundSum(env, unpack(a), unpack(b));
 }
 
+/** Aligns the lesser operand, and adds or subtracts. */
+function addNormal(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  const distance = (a.head & SPECIAL) - (b.head & SPECIAL);
+  const isSwapped = distance < 0 || (distance === 0 && compareSignificands(a, b) < 0);
+  const [greater, lesser] = isSwapped ? [b, a] : [a, b];
+  const negative = isNegative(greater);
+  const biased = greater.head & SPECIAL;
+  setWide(lesser.high, lesser.low, 0);
+  shiftWideRight(Math.abs(distance));
+  if (isNegative(lesser) === negative) {
+    if (addToWide(greater.high, greater.low) === 0) return roundWide(env, negative, biased);
+    carryIntoWide();
+    return roundWide(env, negative, biased + 1);
+  }
+  subtractWideFrom(greater.high, greater.low);
+  if (wide.high === 0 && wide.low === 0 && wide.rest === 0) return zero(env.rounding === Rounding.RDN);
+  return roundWide(env, negative, biased - normalizeWide());
+}
+
 /** `a - b`. A NaN keeps its sign. */
 export function subtract(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
   return add(env, a, kindOf(b) === "nan" ? b : negate(b));
@@ -52,6 +90,7 @@ export function subtract(env: ExtendedEnvironment, a: Extended, b: Extended): Ex
 
 /** `a * b`. */
 export function multiply(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  if (isNormal(a) && isNormal(b)) return multiplyNormal(env, a, b);
   const special = propagate(env, a, b);
   if (special !== undefined) return special;
   const [kindA, kindB] = [kindOf(a), kindOf(b)];
@@ -68,8 +107,15 @@ export function multiply(env: ExtendedEnvironment, a: Extended, b: Extended): Ex
   return roundExtended(env, { negative, significand, exponent: left.exponent + right.exponent });
 }
 
+function multiplyNormal(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  multiplyToWide(a.high, a.low, b.high, b.low);
+  const biased = (a.head & SPECIAL) + (b.head & SPECIAL) - BIAS + 1;
+  return roundWide(env, isNegative(a) !== isNegative(b), biased - normalizeWide());
+}
+
 /** `a / b`. */
 export function divide(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  if (isNormal(a) && isNormal(b)) return divideNormal(env, a, b);
   const special = propagate(env, a, b);
   if (special !== undefined) return special;
   const [kindA, kindB] = [kindOf(a), kindOf(b)];
@@ -94,6 +140,19 @@ export function divide(env: ExtendedEnvironment, a: Extended, b: Extended): Exte
     significand: (quotient << 1n) | lost,
     exponent: dividend.exponent - divisor.exponent - 68,
   });
+}
+
+function divideNormal(env: ExtendedEnvironment, a: Extended, b: Extended): Extended {
+  // So much that the quotient has 64 bits and another.
+  const isLess = compareSignificands(a, b) < 0;
+  const dividend = significandOf(a) << (isLess ? 65n : 64n);
+  const divisor = significandOf(b);
+  const quotient = dividend / divisor;
+  const { high, low } = withSignificand(0, quotient >> 1n);
+  setWide(high, low, (quotient & 1n) === 0n ? 0 : 0x80000000);
+  if (quotient * divisor !== dividend) wide.sticky = 1;
+  const biased = (a.head & SPECIAL) - (b.head & SPECIAL) + BIAS - (isLess ? 1 : 0);
+  return roundWide(env, isNegative(a) !== isNegative(b), biased);
 }
 
 /** The square root of `a`. */
@@ -132,8 +191,8 @@ export function roundToIntegral(env: ExtendedEnvironment, a: Extended): Extended
   const back = rounded << BigInt(-exponent);
   if (back !== significand) env.flags |= Exception.inexact;
   env.isRoundedUp = back > significand;
-  const { head, significand: aligned } = fromInteger(rounded);
-  return { head: negative ? head | SIGN : head, significand: aligned };
+  const { high, low } = withSignificand(0, rounded);
+  return fromMagnitude(negative, high, low);
 }
 
 /** `a * 2^n`, n being `b` rounded towards zero; the result has full precision. */
@@ -179,7 +238,7 @@ export function extract(env: ExtendedEnvironment, a: Extended): { exponent: Exte
   noteDenormal(env, kind);
   const { negative, significand, exponent } = normalized(unpack(a));
   const head = (negative ? SIGN : 0) | BIAS;
-  return { exponent: fromInteger(BigInt(exponent + 63)), significand: { head, significand } };
+  return { exponent: fromInteger(fromNumber(exponent + 63)), significand: withSignificand(head, significand) };
 }
 
 /** What fprem and fprem1 give: the remainder, and the low bits of the quotient, or that there is more to reduce. */
@@ -263,46 +322,58 @@ export function compare(env: ExtendedEnvironment, a: Extended, b: Extended, nans
 function compareMagnitudes(a: Extended, b: Extended): number {
   // A pseudo-denormal has the exponent of the smallest normal numbers.
   const [exponentA, exponentB] = [Math.max(a.head & 0x7fff, 1), Math.max(b.head & 0x7fff, 1)];
-  if (exponentA !== exponentB) return exponentA - exponentB;
-  return a.significand === b.significand ? 0 : a.significand < b.significand ? -1 : 1;
+  return exponentA === exponentB ? compareSignificands(a, b) : exponentA - exponentB;
 }
 
-/** An integer of at most 64 bits, exactly. */
-export function fromInteger(value: bigint): Extended {
-  if (value === 0n) return zero(false);
-  const negative = value < 0n;
-  const size = negative ? -value : value;
-  const length = bitLength(size);
-  return { head: (negative ? SIGN : 0) | (BIAS + length - 1), significand: size << BigInt(64 - length) };
+/** A magnitude of 64 bits, exactly. */
+export function fromMagnitude(negative: boolean, high: number, low: number): Extended {
+  if ((high | low) === 0) return zero(negative);
+  setWide(high, low, 0);
+  const biased = BIAS + 63 - normalizeWide();
+  return { head: negative ? SIGN | biased : biased, high: wide.high, low: wide.low };
+}
+
+/** A signed integer, exactly. */
+export function fromInteger({ hi, lo }: Word64): Extended {
+  if (hi >= 0) return fromMagnitude(false, hi, lo >>> 0);
+  return fromMagnitude(true, (lo === 0 ? -hi : ~hi) >>> 0, -lo >>> 0);
 }
 
 /**
- * The nearest integer in the rounding mode; undefined, and invalid, where it is no number or not within [-limit, limit) or, for
- * `symmetric` ranges, (-limit, limit).
+ * Leaves the magnitude of the nearest integer in the accumulator; false, and invalid, if it is not below 2^64 or there is none.
  */
-export function toInteger(
-  env: ExtendedEnvironment,
-  a: Extended,
-  limit: bigint,
-  range: "two's complement" | "symmetric",
-): bigint | undefined {
+export function toMagnitude(env: ExtendedEnvironment, a: Extended): boolean {
   const kind = kindOf(a);
-  if (kind === "zero") return 0n;
-  if (kind !== "normal" && kind !== "denormal") {
+  if (kind === "zero") {
+    setWide(0, 0, 0);
+    return true;
+  }
+  const exponent = Math.max(a.head & SPECIAL, 1) - BIAS - 63;
+  if ((kind !== "normal" && kind !== "denormal") || exponent > 0) {
     env.flags |= Exception.invalid;
+    return false;
+  }
+  setWide(a.high, a.low, 0);
+  shiftWideRight(-exponent);
+  roundWideToInteger(env, isNegative(a));
+  return true;
+}
+
+/** The nearest integer in two's complement of 2, 4 or 8 bytes; undefined, and invalid, where it does not fit. */
+export function toInteger(env: ExtendedEnvironment, a: Extended, size: number): Word64 | undefined {
+  if (!toMagnitude(env, a)) return undefined;
+  const negative = isNegative(a);
+  const { high, low } = wide;
+  const isWide = size === 8;
+  const limit = size === 2 ? 0x8000 : 0x80000000;
+  const top = isWide ? high : low;
+  const isLeast = negative && top === limit && (!isWide || low === 0);
+  if ((!isWide && high !== 0) || (top >= limit && !isLeast)) {
+    env.flags = Exception.invalid;
+    env.isRoundedUp = false;
     return undefined;
   }
-  const { negative, significand, exponent } = unpack(a);
-  const isBeyond = exponent > 0;
-  const size = isBeyond ? limit + 1n : roundedShift(significand, -exponent, env.rounding, negative);
-  if (size > limit || (size === limit && !(negative && range === "two's complement"))) {
-    env.flags |= Exception.invalid;
-    return undefined;
-  }
-  const back = size << BigInt(-exponent);
-  if (back !== significand) env.flags |= Exception.inexact;
-  env.isRoundedUp = back > significand;
-  return negative ? -size : size;
+  return negative ? word64(low === 0 ? -high : ~high, -low) : word64(high, low);
 }
 
 /** A result that has no more bits than a register: only underflow can be an exception. */
@@ -337,12 +408,11 @@ function absorb(value: Exact, other: Exact): Exact {
   return { negative: value.negative, significand: 1n, exponent: other.exponent - distance };
 }
 
-/** The integer part of the square root: a double's root is near enough that Newton's iteration ends at once. */
-export function integerSquareRoot(value: bigint): bigint {
-  let root = 1n << BigInt((bitLength(value) + 1) >> 1);
-  for (;;) {
-    const next = (root + value / root) >> 1n;
-    if (next >= root) return root;
-    root = next;
-  }
+/** The integer part of the square root of at most 140 bits: one step of Newton's from a double's root is off by one at most. */
+function integerSquareRoot(value: bigint): bigint {
+  const estimate = BigInt(Math.floor(Math.sqrt(Number(value))));
+  let root = (estimate + value / estimate) >> 1n;
+  while (root * root > value) root -= 1n;
+  while ((root + 1n) * (root + 1n) <= value) root += 1n;
+  return root;
 }

@@ -2,6 +2,8 @@
 //
 // Intel SDM volume 1, 4.2 and 4.7 (formats); volume 2, FLD, FST, FBLD, FBSTP.
 
+import { type Word64, word64 } from "../../lib/word64.ts";
+import { fromMagnitude, toMagnitude } from "./extended-arithmetic.ts";
 import {
   BIAS,
   Exception,
@@ -9,47 +11,88 @@ import {
   type ExtendedEnvironment,
   INTEGER_BIT,
   isNegative,
+  isNormal,
   isSignaling,
   kindOf,
   roundToShape,
+  roundWideToInteger,
   SIGN,
+  significandOf,
   SPECIAL,
   unpack,
+  wideSignificand,
+  withSignificand,
 } from "./extended.ts";
-import { fromInteger, toInteger } from "./extended-arithmetic.ts";
-import { bitLength, type FloatFormat } from "./format.ts";
+import { BINARY32, BINARY64, type FloatFormat } from "./format.ts";
+import { normalizeWide, setWide, shiftWideRight, wide } from "./wide.ts";
 
-/** Whether a number of `format` is denormal, which `fromBinary` does not let be seen. */
-export function isDenormalBinary(format: FloatFormat, bits: bigint): boolean {
-  return (bits & format.infinity) === 0n && (bits & format.fractionMask) !== 0n;
+const SINGLE_BIAS = 127;
+const DOUBLE_BIAS = 1023;
+
+/** A number in binary32. A signaling NaN stays one. */
+export function fromSingle(bits: number): Extended {
+  return fromFields(bits, (bits >>> 23) & 0xff, 0xff, (bits << 8) & 0x7fffffff, 0, SINGLE_BIAS);
 }
 
-/** A number of `format`. A signaling NaN stays one. */
-export function fromBinary(format: FloatFormat, bits: bigint): Extended {
-  const sign = (bits & format.signBit) === 0n ? 0 : SIGN;
-  const fraction = bits & format.fractionMask;
-  const biased = Number((bits & format.infinity) >> BigInt(format.fractionBits));
-  const toTop = BigInt(63 - format.fractionBits);
-  if (biased === format.maxExponent * 2 + 1) {
-    return { head: sign | SPECIAL, significand: INTEGER_BIT | (fraction << toTop) };
-  }
-  if (biased !== 0) {
-    return { head: sign | (biased - format.maxExponent + BIAS), significand: INTEGER_BIT | (fraction << toTop) };
-  }
-  if (fraction === 0n) return { head: sign, significand: 0n };
-  const length = bitLength(fraction);
-  const exponent = format.minExponent - format.fractionBits + length - 1;
-  return { head: sign | (exponent + BIAS), significand: fraction << BigInt(64 - length) };
+/** A number in binary64. */
+export function fromDouble(hi: number, lo: number): Extended {
+  const high = ((hi << 11) & 0x7fffffff) | (lo >>> 21);
+  return fromFields(hi, (hi >>> 20) & 0x7ff, 0x7ff, high, (lo << 11) >>> 0, DOUBLE_BIAS);
+}
+
+/** Whether a number in binary32 or binary64 is denormal, which its double-extended form does not show. */
+export function isDenormalSingle(bits: number): boolean {
+  return (bits & 0x7f800000) === 0 && (bits & 0x7fffff) !== 0;
+}
+
+export function isDenormalDouble(hi: number, lo: number): boolean {
+  return (hi & 0x7ff00000) === 0 && ((hi & 0xfffff) | lo) !== 0;
+}
+
+/** `high` and `low` are the fraction below where the integer bit is. */
+function fromFields(signed: number, field: number, special: number, high: number, low: number, bias: number): Extended {
+  const sign = signed < 0 ? SIGN : 0;
+  if (field === special) return { head: sign | SPECIAL, high: high + INTEGER_BIT, low };
+  if (field !== 0) return { head: sign | (field - bias + BIAS), high: high + INTEGER_BIT, low };
+  if ((high | low) === 0) return { head: sign, high: 0, low: 0 };
+  setWide(high, low, 0);
+  const exponent = 1 - bias - normalizeWide();
+  return { head: sign | (exponent + BIAS), high: wide.high, low: wide.low };
 }
 
 /**
- * A number rounded to `format`, which has no exponent to spare for an unmasked overflow or underflow. A denormal operand is no
+ * A number rounded to binary32, which has no exponent to spare for an unmasked overflow or underflow. A denormal operand is no
  * exception here.
  */
-export function toBinary(env: ExtendedEnvironment, format: FloatFormat, value: Extended): bigint {
+export function toSingle(env: ExtendedEnvironment, value: Extended): number {
+  const field = (value.head & SPECIAL) - BIAS + SINGLE_BIAS;
+  // A carry must not overflow.
+  if (!isNormal(value) || field < 1 || field > 253) return Number(toBinary(env, BINARY32, value)) | 0;
+  const negative = isNegative(value);
+  setWide(value.high, value.low, 0);
+  shiftWideRight(40);
+  roundWideToInteger(env, negative);
+  // The hidden bit adds one to the exponent field.
+  return (negative ? 0x80000000 : 0) | (((field - 1) << 23) + wide.low);
+}
+
+/** As `toSingle`, for binary64. */
+export function toDouble(env: ExtendedEnvironment, value: Extended): Word64 {
+  const field = (value.head & SPECIAL) - BIAS + DOUBLE_BIAS;
+  if (!isNormal(value) || field < 1 || field > 2045) {
+    const { high, low } = withSignificand(0, toBinary(env, BINARY64, value));
+    return word64(high, low);
+  }
+  const negative = isNegative(value);
+  setWide(value.high, value.low, 0);
+  shiftWideRight(11);
+  roundWideToInteger(env, negative);
+  return word64((negative ? 0x80000000 : 0) | (((field - 1) << 20) + wide.high), wide.low);
+}
+
+function toBinary(env: ExtendedEnvironment, format: FloatFormat, value: Extended): bigint {
   const sign = isNegative(value) ? format.signBit : 0n;
-  const kind = kindOf(value);
-  switch (kind) {
+  switch (kindOf(value)) {
     case "zero":
       return sign;
     case "infinity":
@@ -59,13 +102,12 @@ export function toBinary(env: ExtendedEnvironment, format: FloatFormat, value: E
       return format.signBit | format.canonicalNaN;
     case "nan": {
       if (isSignaling(value)) env.flags |= Exception.invalid;
-      const fraction = (value.significand >> BigInt(63 - format.fractionBits)) & format.fractionMask;
+      const fraction = (significandOf(value) >> BigInt(63 - format.fractionBits)) & format.fractionMask;
       return sign | format.canonicalNaN | fraction;
     }
     default: {
       const rounded = roundToShape(env, unpack(value), format, 0);
       if (rounded.isInfinite) return sign | format.infinity;
-      // The hidden bit of a normal number adds one to the exponent field.
       const field = rounded.exponent - (format.minExponent - format.fractionBits);
       return sign | ((BigInt(field) << BigInt(format.fractionBits)) + rounded.significand);
     }
@@ -81,14 +123,19 @@ export const DECIMAL_INDEFINITE = 0xffffc000000000000000n;
 export function fromDecimal(bits: bigint): Extended {
   let size = 0n;
   for (let digit = DECIMAL_DIGITS - 1; digit >= 0; digit--) size = size * 10n + ((bits >> BigInt(digit * 4)) & 15n);
-  const { head, significand } = fromInteger(size);
-  return { head: head | (bits >> 79n === 0n ? 0 : SIGN), significand };
+  const { high, low } = withSignificand(0, size);
+  return fromMagnitude(bits >> 79n !== 0n, high, low);
 }
 
 /** The nearest integer as a packed decimal. */
 export function toDecimal(env: ExtendedEnvironment, value: Extended): bigint {
-  const integer = toInteger(env, value, DECIMAL_LIMIT, "symmetric");
-  if (integer === undefined) return DECIMAL_INDEFINITE;
-  const digits = BigInt(`0x${(integer < 0n ? -integer : integer).toString()}`);
+  if (!toMagnitude(env, value)) return DECIMAL_INDEFINITE;
+  const size = wideSignificand();
+  if (size >= DECIMAL_LIMIT) {
+    env.flags = Exception.invalid;
+    env.isRoundedUp = false;
+    return DECIMAL_INDEFINITE;
+  }
+  const digits = BigInt(`0x${size.toString()}`);
   return isNegative(value) ? digits | (1n << 79n) : digits;
 }

@@ -15,6 +15,7 @@ import {
 } from "./elementary.ts";
 import {
   BIAS,
+  compareSignificands,
   Exception,
   type Extended,
   type ExtendedEnvironment,
@@ -23,11 +24,13 @@ import {
   isNegative,
   type Kind,
   kindOf,
+  negate,
   noteDenormal,
   ONE,
   propagate,
   propagateOne,
   roundExtended,
+  SIGN,
   SPECIAL,
   unpack,
   zero,
@@ -64,14 +67,14 @@ export function exponentialLessOne(env: ExtendedEnvironment, a: Extended): Exten
   const special = propagateOne(env, a);
   if (special !== undefined) return special;
   const kind = kindOf(a);
-  if (kind === "infinity") return isNegative(a) ? { head: ONE.head | 0x8000, significand: ONE.significand } : a;
+  if (kind === "infinity") return isNegative(a) ? negate(ONE) : a;
   if (kind === "zero") return a;
   noteDenormal(env, kind);
   env.flags |= Exception.inexact;
   const exponent = a.head & SPECIAL;
   if (exponent < BIAS) return round(env, exponentialOf(unpack(a)));
-  if (exponent > BIAS || a.significand !== ONE.significand) return a;
-  return isNegative(a) ? { head: (BIAS - 1) | 0x8000, significand: ONE.significand } : a;
+  if (exponent > BIAS || compareSignificands(a, ONE) !== 0) return a;
+  return isNegative(a) ? { ...ONE, head: SIGN | (BIAS - 1) } : a;
 }
 
 /** `y * log2(x)`. */
@@ -86,7 +89,7 @@ export function scaledLogarithm(env: ExtendedEnvironment, y: Extended, x: Extend
     return infinity(!isNegative(y));
   }
   const isBelowOne = (x.head & SPECIAL) < BIAS;
-  const isOne = x.head === ONE.head && x.significand === ONE.significand;
+  const isOne = x.head === ONE.head && compareSignificands(x, ONE) === 0;
   return scaled(env, y, kindY, kindX, isBelowOne, isOne, () => logarithmOf(unpack(x)));
 }
 

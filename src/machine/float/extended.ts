@@ -4,7 +4,7 @@
 //     +--+--------------+--+-----------------------------------+
 //     |s | exponent     |J | fraction                          |   the integer bit J is stored
 //     +--+--------------+--+-----------------------------------+
-//      `head`: 16 bits    `significand`: 64 bits
+//      `head`: 16 bits    significand: 64 bits, as `high` and `low`
 //
 //     exponent   J  fraction      kind                          exponent      J  fraction      kind
 //     0          0  0             zero                          1 … 0x7ffe    1  any           normal
@@ -15,8 +15,11 @@
 // Intel SDM volume 1, 4.8 (formats, NaNs), 8.2.2 (unsupported encodings) and 8.5 (exceptions). Differences from IEEE 754 as RISC-V
 // has it: an operand that is denormal is an exception of its own; of two NaNs one is the result; the precision can be less than
 // the format's while the range stays; what an unmasked overflow or underflow gives is scaled by 2^24576 into range.
+//
+// Results of 64 bits that are well within range are rounded in plain numbers (wide.ts); all others exactly, with BigInt.
 
 import { bitLength, type Exact, Rounding, roundedShift } from "./format.ts";
+import { addToWide, wide } from "./wide.ts";
 
 /** The exceptions, as the low bits of the x87 status and control words have them. */
 export const Exception = {
@@ -47,7 +50,9 @@ export interface ExtendedEnvironment {
 export interface Extended {
   /** Sign (bit 15) and biased exponent. */
   readonly head: number;
-  readonly significand: bigint;
+  /** The halves of the significand, unsigned. */
+  readonly high: number;
+  readonly low: number;
 }
 
 export type Kind = "zero" | "denormal" | "normal" | "infinity" | "nan" | "unsupported";
@@ -63,23 +68,45 @@ export const BIAS = 16383;
 export const SIGN = 0x8000;
 /** The greatest biased exponent: infinity and NaN. */
 export const SPECIAL = 0x7fff;
-export const INTEGER_BIT = 1n << 63n;
-const QUIET_BIT = 1n << 62n;
+/** In `high`. */
+export const INTEGER_BIT = 0x80000000;
+const QUIET_BIT = 0x40000000;
 const MIN_EXPONENT = -16382;
 const MAX_EXPONENT = 16383;
 /** What unmasked overflow and underflow move the exponent by. SDM volume 1, 8.5.4 and 8.5.5. */
 const EXPONENT_WRAP = 24576;
 
 /** "Real indefinite": the result of an invalid operation. */
-export const INDEFINITE: Extended = { head: SIGN | SPECIAL, significand: INTEGER_BIT | QUIET_BIT };
-export const ONE: Extended = { head: BIAS, significand: INTEGER_BIT };
+export const INDEFINITE: Extended = { head: SIGN | SPECIAL, high: INTEGER_BIT + QUIET_BIT, low: 0 };
+export const ONE: Extended = { head: BIAS, high: INTEGER_BIT, low: 0 };
 
-export function kindOf({ head, significand }: Extended): Kind {
+/** Two words and a BigInt of their 64 bits. */
+const halves = new Uint32Array(2);
+const whole = new BigUint64Array(halves.buffer);
+
+export function withSignificand(head: number, significand: bigint): Extended {
+  whole[0] = significand;
+  return { head, high: halves[1] ?? 0, low: halves[0] ?? 0 };
+}
+
+export function significandOf({ high, low }: Extended): bigint {
+  halves[0] = low;
+  halves[1] = high;
+  return whole[0] ?? 0n;
+}
+
+export function kindOf({ head, high, low }: Extended): Kind {
   const exponent = head & SPECIAL;
-  if (exponent === 0) return significand === 0n ? "zero" : "denormal";
-  if (significand < INTEGER_BIT) return "unsupported";
+  if (exponent === 0) return (high | low) === 0 ? "zero" : "denormal";
+  if (high < INTEGER_BIT) return "unsupported";
   if (exponent !== SPECIAL) return "normal";
-  return significand === INTEGER_BIT ? "infinity" : "nan";
+  return high === INTEGER_BIT && low === 0 ? "infinity" : "nan";
+}
+
+/** Whether `kindOf` is "normal": asked first, for the common case. */
+export function isNormal({ head, high }: Extended): boolean {
+  const exponent = head & SPECIAL;
+  return exponent !== 0 && exponent !== SPECIAL && high >= INTEGER_BIT;
 }
 
 export function isNegative(value: Extended): boolean {
@@ -88,25 +115,34 @@ export function isNegative(value: Extended): boolean {
 
 /** `value` has kind "nan". */
 export function isSignaling(value: Extended): boolean {
-  return (value.significand & QUIET_BIT) === 0n;
+  return (value.high & QUIET_BIT) === 0;
 }
 
 export function zero(negative: boolean): Extended {
-  return { head: negative ? SIGN : 0, significand: 0n };
+  return { head: negative ? SIGN : 0, high: 0, low: 0 };
 }
 
 export function infinity(negative: boolean): Extended {
-  return { head: negative ? SIGN | SPECIAL : SPECIAL, significand: INTEGER_BIT };
+  return { head: negative ? SIGN | SPECIAL : SPECIAL, high: INTEGER_BIT, low: 0 };
 }
 
-export function negate({ head, significand }: Extended): Extended {
-  return { head: head ^ SIGN, significand };
+export function negate({ head, high, low }: Extended): Extended {
+  return { head: head ^ SIGN, high, low };
 }
 
 /** Takes a denormal or normal number apart. */
-export function unpack({ head, significand }: Extended): Exact {
-  const exponent = head & SPECIAL;
-  return { negative: (head & SIGN) !== 0, significand, exponent: (exponent === 0 ? 1 : exponent) - BIAS - 63 };
+export function unpack(value: Extended): Exact {
+  const exponent = value.head & SPECIAL;
+  return {
+    negative: isNegative(value),
+    significand: significandOf(value),
+    exponent: (exponent === 0 ? 1 : exponent) - BIAS - 63,
+  };
+}
+
+/** Negative, zero or positive, as the significand of `a` is less, equal or greater. */
+export function compareSignificands(a: Extended, b: Extended): number {
+  return a.high === b.high ? a.low - b.low : a.high - b.high;
 }
 
 export function invalid(env: ExtendedEnvironment): Extended {
@@ -130,7 +166,8 @@ export function propagate(env: ExtendedEnvironment, a: Extended, b: Extended): E
   if (kindB !== "nan") return quiet(env, a);
   const [quietA, quietB] = [quiet(env, a), quiet(env, b)];
   if (isSignaling(a) !== isSignaling(b)) return isSignaling(a) ? quietB : quietA;
-  if (quietA.significand !== quietB.significand) return quietA.significand > quietB.significand ? quietA : quietB;
+  const order = compareSignificands(quietA, quietB);
+  if (order !== 0) return order > 0 ? quietA : quietB;
   return isNegative(a) ? quietB : quietA;
 }
 
@@ -144,7 +181,7 @@ export function propagateOne(env: ExtendedEnvironment, a: Extended): Extended | 
 function quiet(env: ExtendedEnvironment, value: Extended): Extended {
   if (!isSignaling(value)) return value;
   env.flags |= Exception.invalid;
-  return { head: value.head, significand: value.significand | QUIET_BIT };
+  return { head: value.head, high: value.high + QUIET_BIT, low: value.low };
 }
 
 /** A rounded magnitude: `significand * 2^exponent`; the significand has `precision` bits, fewer if it is denormal or 0. */
@@ -165,9 +202,54 @@ export function roundExtended(env: ExtendedEnvironment, value: Exact, precision 
   const { significand, exponent, isInfinite } = roundToShape(env, value, shape, EXPONENT_WRAP);
   if (isInfinite) return infinity(value.negative);
   if (significand === 0n) return zero(value.negative);
-  const aligned = significand << BigInt(64 - precision);
-  const biased = exponent + precision - 1 + BIAS;
-  return { head: (value.negative ? SIGN : 0) | (aligned < INTEGER_BIT ? 0 : biased), significand: aligned };
+  const sign = value.negative ? SIGN : 0;
+  const aligned = withSignificand(sign, significand << BigInt(64 - precision));
+  return aligned.high < INTEGER_BIT ? aligned : { ...aligned, head: sign | (exponent + precision - 1 + BIAS) };
+}
+
+/** Rounds what is in the accumulator, with its top bit set, to the environment's precision; `biased` is its exponent. */
+export function roundWide(env: ExtendedEnvironment, negative: boolean, biased: number): Extended {
+  // A carry must not overflow.
+  if (env.precision !== 64 || biased <= 0 || biased >= SPECIAL - 1) {
+    const lowest = (BigInt(wide.rest) << 1n) | BigInt(wide.sticky);
+    const significand = (wideSignificand() << 33n) | lowest;
+    return roundExtended(env, { negative, significand, exponent: biased - BIAS - 63 - 33 });
+  }
+  const sign = negative ? SIGN : 0;
+  if (roundWideToInteger(env, negative) !== 0) return { head: sign | (biased + 1), high: INTEGER_BIT, low: 0 };
+  return { head: sign | biased, high: wide.high, low: wide.low };
+}
+
+/** The upper 64 bits of the accumulator. */
+export function wideSignificand(): bigint {
+  return significandOf({ head: 0, high: wide.high, low: wide.low });
+}
+
+/** Rounds the accumulator to 64 bits, and accrues; returns the carry. */
+export function roundWideToInteger(env: ExtendedEnvironment, negative: boolean): number {
+  env.isRoundedUp = false;
+  if (wide.rest === 0 && wide.sticky === 0) return 0;
+  env.flags |= Exception.inexact;
+  if (!roundsWideUp(env.rounding, negative)) return 0;
+  env.isRoundedUp = true;
+  return addToWide(0, 1);
+}
+
+/** Whether the inexact magnitude in the accumulator goes to the next significand away from zero. */
+function roundsWideUp(rounding: Rounding, negative: boolean): boolean {
+  const { low, rest, sticky } = wide;
+  switch (rounding) {
+    case Rounding.RNE:
+      return rest > 0x80000000 || (rest === 0x80000000 && (sticky !== 0 || (low & 1) !== 0));
+    case Rounding.RTZ:
+      return false;
+    case Rounding.RDN:
+      return negative;
+    case Rounding.RUP:
+      return !negative;
+    case Rounding.RMM:
+      return rest >= 0x80000000;
+  }
 }
 
 /**

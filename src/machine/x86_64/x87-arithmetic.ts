@@ -194,7 +194,7 @@ export const arithmeticSemantics = {
   fsqrt: unary(squareRoot),
   frndint: unary(roundToIntegral),
   // Bits are changed whatever they stand for.
-  fabs: unary((_, { head, significand }) => ({ head: head & ~SIGN, significand })),
+  fabs: unary((_, { head, high, low }) => ({ head: head & ~SIGN, high, low })),
   fchs: unary((_, a) => negate(a)),
   fscale: withSecond(scale),
   fprem: reduce(Rounding.RTZ),

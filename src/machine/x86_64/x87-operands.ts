@@ -5,12 +5,11 @@
  */
 import { type Decoded, type DecodedOperand, OPERAND } from "../../isa/x86_64/decode-types.ts";
 import { fromInteger } from "../float/extended-arithmetic.ts";
-import { fromBinary, isDenormalBinary } from "../float/extended-convert.ts";
+import { fromDouble, fromSingle, isDenormalDouble, isDenormalSingle } from "../float/extended-convert.ts";
 import { BEFORE_COMPUTATION, type Extended, type ExtendedEnvironment } from "../float/extended.ts";
-import { BINARY32, BINARY64 } from "../float/format.ts";
 import type { ExactHart, ExactOutcome, ExactRegisters, ExactX86 } from "./exact.ts";
 import { CELL } from "./layout.ts";
-import { accrue, isPending, notePointers, readQuad } from "./x87-state.ts";
+import { accrue, isPending, notePointers, readExtended } from "./x87-state.ts";
 
 /** An instruction that waits for pending exceptions, and is noted as the last one. */
 export function waiting(execute: (hart: ExactHart, decoded: Decoded) => ExactOutcome): ExactX86 {
@@ -44,26 +43,27 @@ export function stackOperand({ operands, operandCount }: Decoded, otherwise: num
 export function readReal(registers: ExactRegisters, size: number): Extended {
   switch (size) {
     case 4:
-      return fromBinary(BINARY32, BigInt(registers.get(CELL.operand) >>> 0));
+      return fromSingle(registers.get(CELL.operand));
     case 8:
-      return fromBinary(BINARY64, readQuad(registers, CELL.operand));
+      return fromDouble(registers.get(CELL.operand + 4), registers.get(CELL.operand));
     default:
-      return { head: registers.get(CELL.operand + 8) & 0xffff, significand: readQuad(registers, CELL.operand) };
+      return readExtended(registers, CELL.operand);
   }
 }
 
 /** Whether that number is denormal, which its double-extended form does not show. */
 export function isRealDenormal(registers: ExactRegisters, size: number): boolean {
   return size === 4
-    ? isDenormalBinary(BINARY32, BigInt(registers.get(CELL.operand) >>> 0))
-    : size === 8 && isDenormalBinary(BINARY64, readQuad(registers, CELL.operand));
+    ? isDenormalSingle(registers.get(CELL.operand))
+    : size === 8 && isDenormalDouble(registers.get(CELL.operand + 4), registers.get(CELL.operand));
 }
 
 /** The signed integer at CELL.operand, of 2, 4 or 8 bytes. */
 export function readInteger(registers: ExactRegisters, size: number): Extended {
-  if (size === 8) return fromInteger(BigInt.asIntN(64, readQuad(registers, CELL.operand)));
   const word = registers.get(CELL.operand);
-  return fromInteger(BigInt(size === 2 ? (word << 16) >> 16 : word));
+  if (size === 8) return fromInteger({ hi: registers.get(CELL.operand + 4), lo: word });
+  const lo = size === 2 ? (word << 16) >> 16 : word;
+  return fromInteger({ hi: lo >> 31, lo });
 }
 
 /**

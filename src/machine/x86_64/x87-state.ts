@@ -47,10 +47,6 @@ const TAG_EMPTY = 3;
 const ROUNDINGS = [Rounding.RNE, Rounding.RDN, Rounding.RUP, Rounding.RTZ] as const;
 const PRECISIONS = [24, 64, 53, 64] as const;
 
-/** Two words of a significand, as one BigInt. */
-const halves = new Uint32Array(2);
-const whole = new BigUint64Array(halves.buffer);
-
 // --- The stack -----------------------------------------------------------------------------------------------------
 
 export function topOf(registers: ExactRegisters): number {
@@ -97,26 +93,25 @@ export function push(registers: ExactRegisters, value: Extended): void {
 }
 
 function readPhysical(registers: ExactRegisters, register: number): Extended {
-  const cell = CELL.fpu + register * FPU_STRIDE;
-  return { head: registers.get(cell + 8) & 0xffff, significand: readQuad(registers, cell) };
+  return readExtended(registers, CELL.fpu + register * FPU_STRIDE);
 }
 
-function writePhysical(registers: ExactRegisters, register: number, { head, significand }: Extended): void {
-  const cell = CELL.fpu + register * FPU_STRIDE;
-  writeQuad(registers, cell, significand);
+function writePhysical(registers: ExactRegisters, register: number, value: Extended): void {
+  writeExtended(registers, CELL.fpu + register * FPU_STRIDE, value);
+}
+
+/** The 10 bytes at a cell. */
+export function readExtended(registers: ExactRegisters, cell: number): Extended {
+  return {
+    head: registers.get(cell + 8) & 0xffff,
+    high: registers.get(cell + 4) >>> 0,
+    low: registers.get(cell) >>> 0,
+  };
+}
+
+export function writeExtended(registers: ExactRegisters, cell: number, { head, high, low }: Extended): void {
+  registers.setWords(cell, low | 0, high | 0);
   registers.set(cell + 8, head);
-}
-
-/** 64 bits at a cell, unsigned. */
-export function readQuad(registers: ExactRegisters, cell: number): bigint {
-  halves[0] = registers.get(cell);
-  halves[1] = registers.get(cell + 4);
-  return whole[0] ?? 0n;
-}
-
-export function writeQuad(registers: ExactRegisters, cell: number, value: bigint): void {
-  whole[0] = value;
-  registers.setWords(cell, (halves[0] ?? 0) | 0, (halves[1] ?? 0) | 0);
 }
 
 // --- Exceptions ----------------------------------------------------------------------------------------------------
@@ -262,9 +257,11 @@ export function packRegisters(
   stride = REGISTER_BYTES,
 ): void {
   for (let index = 0; index < 8; index++) {
-    const { head, significand } = readStack(registers, index);
-    image.setBigUint64(offset + index * stride, significand, true);
-    image.setUint16(offset + index * stride + 8, head, true);
+    const { head, high, low } = readStack(registers, index);
+    const place = offset + index * stride;
+    image.setUint32(place, low, true);
+    image.setUint32(place + 4, high, true);
+    image.setUint16(place + 8, head, true);
   }
 }
 
@@ -276,9 +273,11 @@ export function unpackRegisters(
   stride = REGISTER_BYTES,
 ): void {
   for (let index = 0; index < 8; index++) {
+    const place = offset + index * stride;
     writePhysical(registers, physical(registers, index), {
-      significand: image.getBigUint64(offset + index * stride, true),
-      head: image.getUint16(offset + index * stride + 8, true),
+      head: image.getUint16(place + 8, true),
+      high: image.getUint32(place + 4, true),
+      low: image.getUint32(place, true),
     });
   }
 }

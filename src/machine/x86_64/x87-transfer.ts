@@ -6,7 +6,7 @@
 import type { Decoded } from "../../isa/x86_64/decode-types.ts";
 import { RFLAGS } from "../../isa/x86_64/registers.ts";
 import { toInteger } from "../float/extended-arithmetic.ts";
-import { fromDecimal, toBinary, toDecimal } from "../float/extended-convert.ts";
+import { fromDecimal, toDecimal, toDouble, toSingle } from "../float/extended-convert.ts";
 import {
   BIAS,
   BEFORE_COMPUTATION,
@@ -16,9 +16,11 @@ import {
   INDEFINITE,
   ONE,
   propagateOne,
+  significandOf,
+  withSignificand,
   zero,
 } from "../float/extended.ts";
-import { BINARY32, BINARY64, Rounding } from "../float/format.ts";
+import { Rounding } from "../float/format.ts";
 import type { ExactHart, ExactOutcome, ExactRegisters, ExactX86 } from "./exact.ts";
 import { CELL } from "./layout.ts";
 import { isRealDenormal, memoryOperand, readInteger, readReal, stackOperand, waiting } from "./x87-operands.ts";
@@ -29,9 +31,9 @@ import {
   isEmpty,
   pop,
   push,
-  readQuad,
+  readExtended,
   readStack,
-  writeQuad,
+  writeExtended,
   writeStack,
 } from "./x87-state.ts";
 
@@ -85,8 +87,8 @@ const loadRegister: ExactX86 = waiting((hart, decoded) => {
  * than half of the last bit, or not.
  */
 function constant(exponent: number, significand: bigint, rest: "more than half" | "less than half"): ExactX86 {
-  const low: Extended = { head: exponent + BIAS, significand };
-  const high: Extended = { head: exponent + BIAS, significand: significand + 1n };
+  const low = withSignificand(exponent + BIAS, significand);
+  const high = withSignificand(exponent + BIAS, significand + 1n);
   const nearest = rest === "more than half" ? high : low;
   return load((_, { rounding }) => (rounding === Rounding.RNE ? nearest : rounding === Rounding.RUP ? high : low));
 }
@@ -120,23 +122,26 @@ function store(sink: Sink, after: "keep" | "pop"): ExactX86 {
 const storeReal: Sink = (registers, env, value, decoded) => {
   switch (sizeOf(decoded)) {
     case 4:
-      registers.set(CELL.operand, Number(toBinary(env, BINARY32, value)) | 0);
+      registers.set(CELL.operand, toSingle(env, value));
       break;
-    case 8:
-      writeQuad(registers, CELL.operand, toBinary(env, BINARY64, value));
+    case 8: {
+      const { hi, lo } = toDouble(env, value);
+      registers.setWords(CELL.operand, lo, hi);
       break;
+    }
     default:
       // All bits as they are, whatever they stand for.
-      writeQuad(registers, CELL.operand, value.significand);
-      registers.set(CELL.operand + 8, value.head);
+      writeExtended(registers, CELL.operand, value);
   }
 };
 
 const storeInteger: Sink = (registers, env, value, decoded) => {
-  const bits = sizeOf(decoded) * 8;
-  const limit = 1n << BigInt(bits - 1);
-  // "Integer indefinite" is the most negative one.
-  writeQuad(registers, CELL.operand, BigInt.asUintN(64, toInteger(env, value, limit, "two's complement") ?? -limit));
+  const size = sizeOf(decoded);
+  const integer = toInteger(env, value, size);
+  if (integer !== undefined) registers.setWords(CELL.operand, integer.lo, integer.hi);
+  // "Integer indefinite", the least one.
+  else if (size === 8) registers.setWords(CELL.operand, 0, -0x80000000);
+  else registers.set(CELL.operand, size === 2 ? 0x8000 : -0x80000000);
 };
 
 const storeTruncated: Sink = (registers, env, value, decoded) => {
@@ -146,8 +151,7 @@ const storeTruncated: Sink = (registers, env, value, decoded) => {
 
 const storeDecimal: Sink = (registers, env, value) => {
   const digits = toDecimal(env, value);
-  writeQuad(registers, CELL.operand, BigInt.asUintN(64, digits));
-  registers.set(CELL.operand + 8, Number(digits >> 64n));
+  writeExtended(registers, CELL.operand, withSignificand(Number(digits >> 64n), digits));
 };
 
 function storeRegister(after: "keep" | "pop"): ExactX86 {
@@ -212,8 +216,8 @@ export const transferSemantics = {
   fld: byOperand(loadReal, loadRegister),
   fild: load((registers, _, decoded) => readInteger(registers, sizeOf(decoded))),
   fbld: load((registers) => {
-    const high = BigInt(registers.get(CELL.operand + 8) & 0xffff);
-    return fromDecimal((high << 64n) | readQuad(registers, CELL.operand));
+    const bits = readExtended(registers, CELL.operand);
+    return fromDecimal((BigInt(bits.head) << 64n) | significandOf(bits));
   }),
   fldz: load(() => zero(false)),
   fld1: load(() => ONE),
