@@ -317,12 +317,17 @@ export class MemoryAccess implements WalkMemory {
   writeBytes(lo: number, hi: number, from: Uint8Array): boolean {
     const { span } = this;
     if (!this.resolve("store", from.length, lo, hi, span)) return false;
-    if (span.firstSize === from.length && this.machine.ram.contains(span.first, from.length)) {
-      this.machine.ram.write(span.first, from);
-      return true;
+    this.writeSpanFrom(span, from);
+    return true;
+  }
+
+  writeSpanFrom(span: Span, from: Uint8Array): void {
+    const { ram } = this.machine;
+    if (span.firstSize === from.length && ram.contains(span.first, from.length)) {
+      ram.write(span.first, from);
+      return;
     }
     for (let i = 0; i < from.length; i++) this.writeByte(physicalOf(span, i), from[i] ?? 0);
-    return true;
   }
 
   /** Reads up to 16 bytes into a cell, zero-extended to 8. */

@@ -64,7 +64,7 @@ export function instantiateInterpreter(
   module: WasmModule,
   memory: WasmMemory,
   regions: WasmTable,
-  host: InterpreterHost,
+  host: Pick<InterpreterHost, "slow" | "miss">,
 ): () => number {
   const imports = { memory, regions, slow: () => host.slow(), miss: () => host.miss() };
   // The module is ours: this is what it exports.

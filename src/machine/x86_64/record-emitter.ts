@@ -368,9 +368,9 @@ export abstract class RecordEmitter extends BaseEmitter implements X86Emitter {
   /** PF: 1 for an even number of ones in the low byte. */
   private parity(): I32 {
     const { i32 } = this;
-    const ones = i32.popcnt(i32.and(i32.wrap_i64(this.cell64(CELL.flagResult)), i32.const(0xff)));
-    const flip = i32.shr_u(this.cell32(CELL.flagCarry), i32.const(2));
-    return i32.xor(i32.and(ones, i32.const(1)), i32.xor(i32.const(1), flip));
+    const ones = this.let(i32.popcnt(i32.and(i32.wrap_i64(this.cell64(CELL.flagResult)), i32.const(0xff))));
+    const flip = (): I32 => i32.shr_u(this.cell32(CELL.flagCarry), i32.const(2));
+    return i32.and(i32.xor(i32.xor(ones.get(), i32.const(1)), flip()), i32.const(1));
   }
 
   // --- The stack ---------------------------------------------------------------------------------------------------

@@ -32,6 +32,10 @@ export class Segmentation {
   limit = 0;
   baseLo = 0;
   baseHi = 0;
+  /** The code segment that was kept. */
+  private codeAttributes = 0;
+  private codeLimit = 0;
+  private codeBase = 0;
 
   constructor(registers: Registers, access: MemoryAccess) {
     this.registers = registers;
@@ -220,11 +224,38 @@ export class Segmentation {
     return this.isPresent || this.fail(VECTOR.SS, selector, external);
   }
 
-  /** Loads cs with the descriptor fetched last, for code at a privilege. Its checks have been made. */
+  /**
+   * Keeps the code segment fetched last for `enterCode`, while others are fetched, and marks it accessed; false if that faults. Its
+   * checks have been made.
+   */
+  keepCode(): boolean {
+    if (!this.markAccessed()) return false;
+    this.codeAttributes = this.attributes;
+    this.codeLimit = this.limit;
+    this.codeBase = this.baseLo;
+    return true;
+  }
+
+  /** Loads cs with the descriptor that was kept, for code at a privilege. */
   enterCode(selector: number, privilege: number): void {
     const { registers } = this;
-    this.enterRegister(SEGMENT.cs, (selector & ~SELECTOR.RPL) | privilege);
+    registers.setWords(segmentBase(SEGMENT.cs), this.codeBase, 0);
+    registers.set(segmentLimit(SEGMENT.cs), this.codeLimit | 0);
+    registers.set(segmentAttributes(SEGMENT.cs), this.codeAttributes);
+    registers.set(segmentSelector(SEGMENT.cs), (selector & ~SELECTOR.RPL) | privilege);
     registers.set(CELL.cpl, privilege);
+    refreshCodeMode(registers);
+  }
+
+  /** Loads a segment register as syscall and its kin do: flat, whatever the tables say. */
+  enterFlat(segment: number, selector: number, attributes: number): void {
+    const { registers } = this;
+    registers.setWords(segmentBase(segment), 0, 0);
+    registers.set(segmentLimit(segment), -1);
+    registers.set(segmentAttributes(segment), attributes);
+    registers.set(segmentSelector(segment), selector);
+    if (segment !== SEGMENT.cs) return;
+    registers.set(CELL.cpl, (attributes & ATTRIBUTE.DPL) >> ATTRIBUTE.DPL_SHIFT);
     refreshCodeMode(registers);
   }
 
@@ -232,6 +263,14 @@ export class Segmentation {
   admitsTarget(lo: number, hi: number): boolean {
     if (isLongMode(this.registers) && (this.attributes & ATTRIBUTE.L) !== 0) return isCanonical(hi);
     return hi === 0 && lo >>> 0 <= this.limit;
+  }
+
+  /** Whether bytes are within the limit of the data segment fetched last. */
+  admitsData(offset: number, size: number): boolean {
+    const first = offset >>> 0;
+    const last = first + size - 1;
+    if ((this.attributes & ATTRIBUTE.EXPAND_DOWN) === 0) return last <= this.limit;
+    return first > this.limit && last <= ((this.attributes & ATTRIBUTE.DB) !== 0 ? 0xffffffff : 0xffff);
   }
 
   /** After a return to a lower privilege: data segments that it may not use become null. */
@@ -244,6 +283,16 @@ export class Segmentation {
       const dpl = (attributes & ATTRIBUTE.DPL) >> ATTRIBUTE.DPL_SHIFT;
       if ((attributes & ATTRIBUTE.P) !== 0 && !isConforming && dpl < registers.cpl) this.enterNull(segment, 0);
     }
+  }
+
+  /** Reads a field of the TSS into the step value; the caller selects the TLB context again. */
+  readTask(offset: number, size: number, external: number): boolean {
+    const { registers, access } = this;
+    const isInside = offset + size - 1 <= registers.get(segmentLimit(TR)) >>> 0;
+    if (!isInside) return this.fail(VECTOR.TS, registers.get(segmentSelector(TR)), external);
+    const { lo, hi } = addWords(registers.get(segmentBase(TR)), registers.get(segmentBase(TR) + 4), offset);
+    access.selectImplicit();
+    return access.load(size, lo, hi);
   }
 
   // --- System segments ---------------------------------------------------------------------------------------------

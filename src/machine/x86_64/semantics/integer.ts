@@ -164,23 +164,36 @@ const xadd: Semantics = (e) => {
   if (!e.isMemory(0)) e.write(0, sum.value.get());
 };
 
-/** Memory is written either way; the accumulator only where they differ. */
+/** Where they differ, memory is written with what it held, and a register stays, its upper half too; the accumulator gets the old value. */
 const cmpxchg: Semantics = (e) => {
   const { i64 } = e;
   const size = e.sizeOf(0);
   const wanted = e.let(narrowTo(e, size, e.gpr(RAX)));
   const replacement = e.let(e.read(1));
-  const found: { old?: Value64; isEqual?: Local<"i32"> } = {};
-  e.modify(0, (old) => {
+  const compare = (old: Value64): (() => I32) => {
     const isEqual = e.let(i64.eq(old.get(), wanted.get()));
+    subtractValues(e, wanted, old, undefined);
+    return () => isEqual.get();
+  };
+  if (!e.isMemory(0)) {
+    const old = e.let(e.read(0));
+    e.if(
+      compare(old)(),
+      () => e.write(0, replacement.get()),
+      () => setAccumulator(e, size, RAX, old.get()),
+    );
+    return;
+  }
+  const found: { old?: Value64; isEqual?: () => I32 } = {};
+  e.modify(0, (old) => {
+    const isEqual = compare(old);
     found.old = old;
     found.isEqual = isEqual;
-    subtractValues(e, wanted, old, undefined);
-    return e.select(replacement.get(), old.get(), isEqual.get());
+    return e.select(replacement.get(), old.get(), isEqual());
   });
   const { old, isEqual } = found;
   if (old === undefined || isEqual === undefined) return;
-  e.if(e.i32.eqz(isEqual.get()), () => setAccumulator(e, size, RAX, old.get()));
+  e.if(e.i32.eqz(isEqual()), () => setAccumulator(e, size, RAX, old.get()));
 };
 
 const bswap: Semantics = (e) => {
@@ -330,8 +343,8 @@ function rotated(e: X86Emitter, a: Value64, count: Value64, direction: "left" | 
   const amount = e.let(i32.and(i32.wrap_i64(count.get()), i32.const(bits - 1)));
   const small = e.let(i32.wrap_i64(unsigned(e, a)));
   const twice = e.let(i32.or(small.get(), i32.shl(small.get(), i32.const(bits))));
-  const shift = direction === "left" ? i32.sub(i32.const(bits), amount.get()) : amount.get();
-  return e.narrow(i64.extend_i32_u(i32.shr_u(twice.get(), shift)));
+  const shift = (): I32 => (direction === "left" ? i32.sub(i32.const(bits), amount.get()) : amount.get());
+  return e.narrow(i64.extend_i32_u(i32.shr_u(twice.get(), shift())));
 }
 
 /** rcl and rcr: the carry takes part, so the width is one bit more; done bit by bit, since programs hardly use them. */
