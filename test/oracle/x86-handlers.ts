@@ -304,6 +304,7 @@ function decodedOf(form: Form, immediate: number): Decoded {
     scale: 0,
     dispLo: 0,
     dispHi: 0,
+    dispSize: 0,
     segment: 3,
     hasSegmentPrefix: false,
     immLo: immediate,

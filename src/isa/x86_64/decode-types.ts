@@ -77,6 +77,8 @@ export interface Decoded {
   /** Sign-extended. */
   dispLo: number;
   dispHi: number;
+  /** Bytes of the encoded displacement, 0 without one. */
+  dispSize: number;
   /** The segment that the memory operand uses: by prefix, or ss for a base of rsp or rbp, or ds. */
   segment: number;
   /** Whether a prefix named it. In 64-bit mode es, cs, ss, ds prefixes count as none. */
@@ -109,6 +111,7 @@ export function newDecoded(): Decoded {
     scale: 0,
     dispLo: 0,
     dispHi: 0,
+    dispSize: 0,
     segment: SEGMENT.ds,
     hasSegmentPrefix: false,
     immLo: 0,

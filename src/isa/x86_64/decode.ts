@@ -123,6 +123,7 @@ export function decode(
   out.scale = 0;
   out.dispLo = 0;
   out.dispHi = 0;
+  out.dispSize = 0;
   out.immLo = 0;
   out.immHi = 0;
   out.imm2 = 0;
@@ -203,6 +204,7 @@ function readDisplacement(size: number, out: Decoded): boolean {
   if (reader.position + size > reader.limit) return false;
   out.dispLo = readSigned(size);
   out.dispHi = out.dispLo >> 31;
+  out.dispSize = size;
   return true;
 }
 
@@ -375,6 +377,7 @@ function readUnsigned(size: number): number {
 function readAbsolute(out: Decoded): void {
   out.dispLo = out.addressSize === 2 ? readUnsigned(2) : readSigned(4);
   out.dispHi = out.addressSize === 8 ? readSigned(4) : 0;
+  out.dispSize = out.addressSize;
 }
 
 function sizeInBytes(size: OperandSize, operandSize: number, mode: CodeMode): number {

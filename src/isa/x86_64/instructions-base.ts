@@ -95,7 +95,7 @@ export const BASE_ROWS = [
     ["setcc", "0F 90+cc /r", "Eb"],
     ["bswap", "0F C8+r", "Zv"],
     // Exchanges
-    ["pause", "F3 90", ""],
+    ["pause", "F3 90 b0", ""],
     ["nop", "90 b0", ""],
     ["xchg", "90+r", "Zv,rAX"],
     ["xchg", "86 /r", "Eb,Gb", "lock"],
@@ -168,7 +168,7 @@ export const BASE_ROWS = [
     ["ret", "C2", "uw", "f64"],
     // Hints: what no processor of this level acts on. 0F 0D and 0F 18 to 0F 1F are set aside for them.
     ["prefetchw", "0F 0D /1 m", "Mb"],
-    ["nop", "0F 0D /r", "Ev", "alias"],
+    ["nop", "0F 0D /r m", "Ev", "alias"],
     ["prefetchnta", "0F 18 /0", "Mb"],
     ["prefetcht0", "0F 18 /1", "Mb"],
     ["prefetcht1", "0F 18 /2", "Mb"],

@@ -41,6 +41,17 @@ export const GPR = {
   r15: 15,
 } as const;
 
+/** The name of a general-purpose register, or of its low part: rax, eax, ax, al; r8, r8d, r8w, r8b; ah for bits 15-8. */
+export function gprName(register: number, size: number, isHighByte = false): string {
+  const name = GPR_NAMES[register] ?? "";
+  if (isHighByte) return `${name.charAt(1)}h`;
+  if (register >= 8) return name + (size === 4 ? "d" : size === 2 ? "w" : size === 1 ? "b" : "");
+  if (size === 8) return name;
+  if (size === 4) return `e${name.slice(1)}`;
+  if (size === 2) return name.slice(1);
+  return register < 4 ? `${name.charAt(1)}l` : `${name.slice(1)}l`;
+}
+
 /** Segment registers by number, as ModRM.reg names them. */
 export const SEGMENT_NAMES = ["es", "cs", "ss", "ds", "fs", "gs"] as const;
 export const SEGMENT = { es: 0, cs: 1, ss: 2, ds: 3, fs: 4, gs: 5 } as const;
