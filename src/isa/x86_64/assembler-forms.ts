@@ -6,7 +6,7 @@ import type { Fields, SizedNumber } from "./assembler-encoding.ts";
 import type { MnemonicMeaning } from "./assembler-mnemonics.ts";
 import type { ImmediateOperand, MemoryOperand, Operand, RegisterOperand } from "./assembler-operands.ts";
 import type { CodeMode } from "./decode-types.ts";
-import { bytesOf, type FormOperand, operandSizes } from "./assembler-sizes.ts";
+import { bytesOf, type FormOperand, needsPrefix, operandSizes } from "./assembler-sizes.ts";
 import type { Instruction, OperandTemplate } from "./instructions.ts";
 import { GPR, SEGMENT } from "./registers.ts";
 
@@ -135,7 +135,7 @@ function formOf(
     size,
     context,
     fields: {
-      hasOperandPrefix: row.prefix === "66" || (mode === 16 ? size === 4 : size === 2),
+      hasOperandPrefix: row.prefix === "66" || needsPrefix(row, size, mode),
       repeat: row.prefix === "f3" ? 0xf3 : row.prefix === "f2" ? 0xf2 : context.repeat,
       hasLock: context.hasLock,
       isWide: (row.rexW ?? (meaning.isWide === true || (size === 8 && !isLong) ? 1 : 0)) === 1,

@@ -68,6 +68,12 @@ function writtenSize(row: Instruction, operands: readonly FormOperand[]): number
   return undefined;
 }
 
+/** Whether an operand size is had by the prefix 66. Without it, 16-bit code has 2; operands that are never of 2 bytes need none. */
+export function needsPrefix(row: Instruction, size: number, mode: CodeMode): boolean {
+  if (mode !== 16) return size === 2;
+  return size === 4 && sizesOf(row, mode).dependent.includes(2);
+}
+
 /** Immediates and jumps do not decide on an operand size. */
 function isSized({ place }: OperandTemplate): boolean {
   return place !== "immediate" && place !== "unsigned" && place !== "relative" && place !== "far" && place !== "one";

@@ -61,6 +61,7 @@ test("rip-relative addresses count from the end of the instruction", () => {
 
 test("the mode changes within a source, and data directives have the sizes of the architecture", () => {
   encodes(".code32\n push eax\n mov eax, 1\n.code64\n push rax\n mov eax, 1", "50b80100000050b801000000");
+  encodes(".code16; mov ax, 1; mov eax, cr0; iretd; jmp 8:0x1234", "b80100 0f20c0 66cf ea34120800");
   encodes('.byte 1; .word 2; .long 3; .quad 4; .asciz "a"', "01 0200 03000000 0400000000000000 6100");
   encodes("nop; .align 8; .byte 1; .align 4; .org 14, 0xff", "90 0f1f8000000000 01000000 ffff");
   encodes(".set a, 3; .equ a, a + 1; mov al, a", "b004");
