@@ -121,6 +121,11 @@ export class TlbSet {
     return ((this.words[index] ?? 0) & ~HOST_ONLY) === (lo & -4096) && this.words[index + 1] === hi ? index : -1;
   }
 
+  /** Whether the interpreter sees the entry that `find` gave. */
+  isForInterpreter(index: number): boolean {
+    return ((this.words[index] ?? 0) & HOST_ONLY) === 0;
+  }
+
   /** The addend of an entry that `find` gave. */
   addendAt(index: number): number {
     return this.words[index + 2] ?? 0;

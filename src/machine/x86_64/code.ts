@@ -152,6 +152,22 @@ export class CodeCache {
     return this.halves[(record + RECORD.offset) >> 1] ?? 0;
   }
 
+  /** A field of 16 bits, and one of 32, of a record. */
+  field(record: number, field: number): number {
+    return this.halves[(record + field) >> 1] ?? 0;
+  }
+
+  wordField(record: number, field: number): number {
+    return this.words[(record + field) >> 2] ?? 0;
+  }
+
+  /** The shape of the instruction that a record's handler begins with; undefined where it has none. */
+  shapeOf(record: number): Shape | undefined {
+    const { shapes, pairList } = this.operations;
+    const index = this.opAt(record) - OP.first;
+    return index < shapes.length ? shapes[index] : pairList[index - shapes.length]?.first;
+  }
+
   /**
    * The bytes [offset, offset + length) of a RAM page with code have changed. A page that is overwritten, or written to again and
    * again while nothing new is decoded, is data now: it gives up its map, so that stores to it are fast.

@@ -6,7 +6,6 @@
  * 4 and 8. Forms after `~` are also there with dead flags.
  */
 import type { Mnemonic } from "../../isa/x86_64/instructions.ts";
-import { findSemantics } from "./semantics/table.ts";
 import type { OperandLetter, OperandShape, Shape, Transfer } from "./shapes.ts";
 
 interface Row {
@@ -234,10 +233,8 @@ let made: FastShapes | undefined;
 /** Made when first asked for: it is the same for every machine. */
 export function fastShapes(): FastShapes {
   if (made === undefined) {
-    const expand = (rows: readonly Row[]): Shape[] =>
-      rows.flatMap(expandRow).filter(({ mnemonic }) => findSemantics(mnemonic) !== undefined);
-    const plain = expand(PLAIN);
-    made = { shapes: [...plain, ...expand(JOINED)], plainCount: plain.length, pairs: makePairs() };
+    const plain = PLAIN.flatMap(expandRow);
+    made = { shapes: [...plain, ...JOINED.flatMap(expandRow)], plainCount: plain.length, pairs: makePairs() };
   }
   return made;
 }

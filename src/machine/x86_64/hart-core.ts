@@ -34,6 +34,7 @@ import { REQUEST, type LocalApicPort } from "./local-apic-port.ts";
 import { isCanonical } from "./mmu.ts";
 import { Operands } from "./operands.ts";
 import { OP } from "./operations.ts";
+import { Refill } from "./refill.ts";
 import { Registers } from "./registers.ts";
 import { resetHart, startHart } from "./reset.ts";
 import { refreshCodeMode, Segmentation } from "./segmentation.ts";
@@ -69,6 +70,7 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
   private readonly exceptions: Exceptions;
   private readonly fetch: InstructionFetch;
   private readonly computation: Computation;
+  private readonly refill: Refill;
   private readonly decoded: Decoded = newDecoded();
   private readonly event: Interruption = { vector: 0, errorCode: 0, source: "fault", returnLo: 0, returnHi: 0 };
   private run: (() => number) | undefined;
@@ -87,6 +89,7 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     this.segmentation = new Segmentation(this.registers, this.access);
     this.exceptions = new Exceptions(this.registers, this.access, this.segmentation);
     this.fetch = new InstructionFetch(machine, this.registers, this.access, this.operands);
+    this.refill = new Refill(code, this.registers, this.access, this.tlbs);
     this.computation = new Computation(memory, this, this.operands, this.access);
   }
 
@@ -136,6 +139,7 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
       const index = tlbs.find("execute", registers.pcLo, registers.pcHi);
       if (index >= 0 && code.resolve(record, tlbs.addendAt(index))) return RESUME;
     } else {
+      if (this.refill.fill(record)) return RESUME;
       this.isCheckPoint = false;
       this.stepOne();
     }

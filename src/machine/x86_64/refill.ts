@@ -1,0 +1,95 @@
+/**
+ * What the interpreter most often asks the host for: a translation that the TLB lacks. It is filled in, and the instruction is
+ * interpreted again, which costs a tenth of its execution by the exact tier.
+ */
+import { GPR } from "../../isa/x86_64/registers.ts";
+import type { TlbSet } from "../engine/tlb.ts";
+import type { MemoryAccess } from "./access.ts";
+import type { CodeCache } from "./code.ts";
+import { CELL, RECORD } from "./layout.ts";
+import { memoryUseOf } from "./memory-use.ts";
+import type { Registers } from "./registers.ts";
+import type { Shape } from "./shapes.ts";
+
+const TWO_32 = 0x1_0000_0000;
+const PAGE_MASK = 4095;
+const SLOT = 8;
+
+export class Refill {
+  private readonly code: CodeCache;
+  private readonly registers: Registers;
+  private readonly access: MemoryAccess;
+  private readonly tlbs: TlbSet;
+  /** Parts of an address, as they are added up: the low half as an unsigned number that may be too large. */
+  private lo = 0;
+  private hi = 0;
+
+  constructor(code: CodeCache, registers: Registers, access: MemoryAccess, tlbs: TlbSet) {
+    this.code = code;
+    this.registers = registers;
+    this.access = access;
+    this.tlbs = tlbs;
+  }
+
+  /** Whether the instruction of the record lacked a translation that it now has. */
+  fill(record: number): boolean {
+    const shape = this.code.shapeOf(record);
+    if (shape === undefined) return false;
+    const operand = shape.operands.findIndex(({ letter }) => letter === "m");
+    const isFilled = operand >= 0 && this.fillOperand(record, shape, operand);
+    return this.fillStack(shape) || isFilled;
+  }
+
+  private fillOperand(record: number, shape: Shape, operand: number): boolean {
+    const { code } = this;
+    const use = memoryUseOf(code.field(record, RECORD.id), operand);
+    if (use === "none" || use === "own") return false;
+    const displacement = code.wordField(record, RECORD.disp);
+    this.lo = displacement >>> 0;
+    this.hi = displacement >> 31;
+    this.add(code.field(record, RECORD.base), 0);
+    if (shape.address === "full") {
+      this.add(code.field(record, RECORD.index), code.field(record, RECORD.scale) & 0xff);
+      this.add(code.field(record, RECORD.seg), 0);
+    }
+    return this.fillAt(use === "read" ? "load" : "store", shape.operands[operand]?.size ?? 1);
+  }
+
+  private fillStack({ mnemonic }: Shape): boolean {
+    switch (mnemonic) {
+      case "push":
+      case "call":
+        this.lo = TWO_32 - SLOT;
+        this.hi = -1;
+        this.add(CELL.gpr + GPR.rsp * 8, 0);
+        return this.fillAt("store", SLOT);
+      case "pop":
+      case "ret":
+      case "leave":
+        this.lo = 0;
+        this.hi = 0;
+        this.add(CELL.gpr + (mnemonic === "leave" ? GPR.rbp : GPR.rsp) * 8, 0);
+        return this.fillAt("load", SLOT);
+      default:
+        return false;
+    }
+  }
+
+  /** Adds a 64-bit cell, shifted by 0 to 3. */
+  private add(cell: number, shift: number): void {
+    const lo = this.registers.get(cell);
+    const hi = this.registers.get(cell + 4);
+    this.lo += (lo << shift) >>> 0;
+    this.hi += shift === 0 ? hi : (hi << shift) | (lo >>> (32 - shift));
+  }
+
+  private fillAt(access: "load" | "store", size: number): boolean {
+    const { tlbs } = this;
+    const lo = this.lo | 0;
+    const hi = (this.hi + Math.floor(this.lo / TWO_32)) | 0;
+    if ((lo & PAGE_MASK) + size > PAGE_MASK + 1 || tlbs.find(access, lo, hi) >= 0) return false;
+    if (this.access.translate(access, lo, hi) < 0) return false;
+    const index = tlbs.find(access, lo, hi);
+    return index >= 0 && tlbs.isForInterpreter(index);
+  }
+}
