@@ -33,6 +33,7 @@ export type CreatePlatform = (options: PlatformOptions) => Platform;
 /** Each architecture is loaded when it is asked for: who runs one has no use for the other. */
 const LOADERS = {
   riscv64: async () => (await import("./platforms/riscv64.ts")).createRiscvPlatform,
+  x86_64: async () => (await import("./platforms/x86_64.ts")).createX86Platform,
 } satisfies Record<string, () => Promise<CreatePlatform>>;
 
 export type Architecture = keyof typeof LOADERS;

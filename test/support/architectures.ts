@@ -17,11 +17,13 @@ export const ARCHITECTURES: readonly Architecture[] = ALL.filter(
 /** All platforms, for tests that do not wait. */
 export const PLATFORMS: Readonly<Record<Architecture, CreatePlatform>> = {
   riscv64: await loadPlatform("riscv64"),
+  x86_64: await loadPlatform("x86_64"),
 };
 
 /** C compilers for Linux. */
 export const COMPILERS: Readonly<Record<Architecture, string>> = {
   riscv64: "riscv64-linux-gnu-gcc",
+  x86_64: "x86_64-linux-gnu-gcc",
 };
 
 export interface ArchTest {

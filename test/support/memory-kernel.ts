@@ -4,6 +4,9 @@ import { CSR } from "../../src/isa/riscv64/csrs.ts";
 import type { Arch } from "../../src/kernel/arch/arch.ts";
 import { start as startRiscv64 } from "../../src/kernel/arch/riscv64/boot.ts";
 import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
+import { CR0, CR4, EFER } from "../../src/isa/x86_64/registers.ts";
+import { rootRegisterOf, start as startX86 } from "../../src/kernel/arch/x86_64/boot.ts";
+import { hartOf as x86HartOf } from "../../src/kernel/arch/x86_64/context.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { Architecture } from "../../src/system/platform.ts";
 import { PLATFORMS } from "./architectures.ts";
@@ -49,5 +52,16 @@ const BRING_UP: Readonly<Record<Architecture, (k: Kernel) => void>> = {
       hart.writeCsr(CSR.pmpcfg0, 0x1f, 0);
     }
     startRiscv64(k);
+  },
+  x86_64(k) {
+    startX86(k);
+    const root = rootRegisterOf(k.state.memory.kernelSpace, 0);
+    for (const { id } of k.machine.harts) {
+      const hart = x86HartOf(k, id);
+      hart.setSystemRegister("cr4", CR4.PAE | CR4.PGE | CR4.PCIDE, 0);
+      hart.setSystemRegister("efer", EFER.SCE | EFER.LME | EFER.LMA | EFER.NXE, 0);
+      hart.setSystemRegister("cr3", root.lo, root.hi);
+      hart.setSystemRegister("cr0", CR0.PG | CR0.WP | CR0.NE | CR0.ET | CR0.PE, 0);
+    }
   },
 };
