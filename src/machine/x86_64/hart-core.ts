@@ -383,7 +383,6 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
   private takeInit(): void {
     const { registers } = this;
     this.setInterruptPending(REQUEST.INIT, false);
-    this.setInterruptPending(REQUEST.SIPI, false);
     resetHart(registers, this.id === 0);
     registers.set(CELL.waiting, WAITING.start);
     this.tlbs.flush(undefined, undefined);
@@ -421,6 +420,9 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
   setInterruptPending(line: number, level: boolean): void {
     const { registers } = this;
     const requests = registers.get(CELL.requests);
+    // A start-up message is for a hart that waits for one, or is about to; others ignore it.
+    const awaitsStart = registers.get(CELL.waiting) === WAITING.start || (requests & bitOf(REQUEST.INIT)) !== 0;
+    if (line === REQUEST.SIPI && level && !awaitsStart) return;
     registers.set(CELL.requests, level ? requests | bitOf(line) : requests & ~bitOf(line));
   }
 

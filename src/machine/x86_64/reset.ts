@@ -38,8 +38,6 @@ const SYSTEM_CELLS = [
   CELL.gdtrLimit,
   CELL.idtrBase,
   CELL.idtrLimit,
-  CELL.interruptShadow,
-  CELL.nmiBlocked,
 ];
 
 /** Everything but time, and what is asked of the hart. */
@@ -48,6 +46,9 @@ export function resetHart(registers: Registers, isFirst: boolean): void {
   registers.setGpr(GPR.rdx, SIGNATURE, 0);
   registers.setRflags(0);
   for (const cell of SYSTEM_CELLS) registers.setWords(cell, 0, 0);
+  // The cell after this one is what is asked of the hart.
+  registers.set(CELL.interruptShadow, 0);
+  registers.set(CELL.nmiBlocked, 0);
   for (let number = 0; number < 8; number++) registers.setWords(CELL.debug + number * 8, 0, 0);
   resetDebugRegisters((cell, lo, hi) => registers.setWords(cell, lo, hi));
   registers.setWords(CELL.cr0, CR0.PE | CR0.ET, 0);
