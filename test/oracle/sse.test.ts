@@ -1,11 +1,13 @@
 // MMX and SSE against the host CPU: every row of the instruction table, on random and on particular values, bit for bit, MXCSR included.
 //
 //     state ──> host CPU ──────────────────────────────────────────> state
-//           └─> emitted code, as the interpreter has it ───┐            │
-//           └─> the same with the immediate known          ├──> equal? ─┘
-//           └─> exact definition (if there is one) ────────┘
+//           ├─> emitted code, as the interpreter has it ───┐            │
+//           ├─> the same with the immediate known          ├──> equal? ─┘
+//           ├─> exact definition (if there is one) ────────┤
+//           └─> the machine, on both tiers ────────────────┘
 //
-// Emitted code that leaves by `slow` is followed by the exact definition, as in the machine. VITRINE_SEED moves on to other values.
+// Emitted code that leaves by `slow` is followed by the exact definition, as in the machine. VITRINE_SEED moves on to other values,
+// VITRINE_ORACLE=long takes many more.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -17,6 +19,7 @@ import { createRandom, type Random } from "./random.ts";
 import { firstSeed } from "./settings.ts";
 import { describeForm, formsOf, hasImmediate, type Form } from "./x86-forms.ts";
 import { type CompiledForm, compileHandlers, loadState, runExact, storeState } from "./x86-handlers.ts";
+import { createCaseMachine } from "./x86-machine.ts";
 import { type HostCase, runOnHost, skipHostCpu, STATE, STATE_SIZE } from "./x86-host.ts";
 
 const EXTENSIONS: readonly Instruction["extension"][] = ["mmx", "sse", "sse2", "sse3", "ssse3", "sse4.1", "sse4.2"];
@@ -26,8 +29,9 @@ const APPROXIMATE = /^r(cp|sqrt)[ps]s$/;
 /** Those that compute with floating-point numbers. */
 const FLOAT = /^(add|addsub|sub|mul|div|sqrt|min|max|cmp|hadd|hsub|dp|round|u?comi)(ps|pd|ss|sd)$|^u?comis[sd]$|^cvt/;
 
-const CASES_PER_FORM = 250;
-const IMMEDIATES_PER_FORM = 24;
+const TIERS = ["run", "step"] as const;
+const CASES_PER_FORM = process.env["VITRINE_ORACLE"] === "long" ? 2000 : 60;
+const IMMEDIATES_PER_FORM = 16;
 
 function semanticsOf(form: Form): Semantics {
   const byName: Readonly<Record<string, Semantics | undefined>> = sseSemantics;
@@ -166,6 +170,7 @@ function compareWithHost(forms: readonly Form[], seed: number): void {
   const fixedList = compileHandlers([...variants.values()]);
   const fixed = new Map([...variants.keys()].map((name, n) => [name, fixedList[n]]));
 
+  const machines = { run: createCaseMachine("run", cases), step: createCaseMachine("step", cases) };
   const failures = new Map<string, string>();
   cases.forEach((one, n) => {
     const expected = comparable(results[n] ?? assert.fail(), one.form);
@@ -187,6 +192,7 @@ function compareWithHost(forms: readonly Form[], seed: number): void {
       loadState(one.state);
       check("exact", runDefinition(one.form, one.immediate));
     }
+    for (const tier of TIERS) check(`machine, ${tier}`, machines[tier](one));
   });
   assert.equal([...failures.values()].slice(0, 8).join("\n\n"), "", `${failures.size} forms differ`);
 }
