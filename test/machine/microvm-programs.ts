@@ -352,7 +352,7 @@ main:   mov    dword ptr [r15 + SVR], 0x1ff
         .code32
 landing:
         lgdt   [gdt_pointer]
-        mov    eax, enter
+        mov    eax, offset enter
         jmp    eax
 landing_end:
         .code64
@@ -397,7 +397,7 @@ main:   mov    dword ptr [r15 + SVR], 0x1ff
         .code32
 landing:
         lgdt   [gdt_pointer]
-        mov    eax, enter
+        mov    eax, offset enter
         jmp    eax
 landing_end:
         .code64
@@ -458,9 +458,11 @@ main:   mov    ebx, 0xd0000000
         mov    edx, 0x300
         in     eax, dx
         call   hex
+        mov    edx, 0x300
         xor    eax, eax
         in     ax, dx
         call   hex
+        mov    edx, 0x300
         xor    eax, eax
         out    dx, al
         in     al, dx

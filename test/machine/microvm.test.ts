@@ -8,11 +8,34 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createMicrovmBoard } from "../../src/machine/boards/microvm.ts";
+import { loadMultiboot } from "../../src/machine/boards/multiboot.ts";
+import { createMemoryBlock } from "../../src/machine/devices/virtio/block.ts";
 import { makeMultibootImage } from "../support/multiboot-image.ts";
 import { skipWithout } from "../support/tools.ts";
 import { BOARD_PROGRAMS } from "./microvm-programs.ts";
 
+/** More than any of the programs takes. */
+const LIMIT = 50_000_000;
+
 for (const program of BOARD_PROGRAMS) {
+  for (const tier of ["run", "step"] as const) {
+    test(`${program.name} (${tier})`, () => {
+      const output: number[] = [];
+      const board = createMicrovmBoard({
+        ramSize: 8 << 20,
+        harts: program.harts ?? 1,
+        consoleOutput: (byte) => output.push(byte),
+        disks: [createMemoryBlock(new Uint8Array(512))],
+        tier,
+      });
+      loadMultiboot(board.machine, makeMultibootImage(program.source), "");
+      board.uart.pushInput(Buffer.from(program.input ?? ""));
+      const stop = board.machine.run({ instructions: LIMIT });
+      assert.equal(String.fromCharCode(...output), program.output);
+      assert.deepEqual(stop, { kind: "halted", reason: "power-off", status: program.status ?? 1 });
+    });
+  }
   if (!program.anywhere) continue;
   test(`QEMU agrees: ${program.name}`, { skip: skipWithout("qemu-system-x86_64") }, () => {
     const { output, status } = runOnQemu(makeMultibootImage(program.source));

@@ -20,6 +20,9 @@ const PROLOGUE = `
 header: .long  0x1badb002, 0, -0x1badb002
 start:  cli
         cld
+        mov    al, 0xff                 # where there are 8259s they are silent
+        out    0x21, al
+        out    0xa1, al
         lgdt   [gdt_pointer]
         mov    edi, 0x200000
         xor    eax, eax

@@ -20,7 +20,9 @@ import { createDebugExit, createPowerPort, createResetPort } from "../devices/pc
 import { createUart, type Uart } from "../devices/uart16550.ts";
 import { createVirtioBlock, type BlockBackend } from "../devices/virtio/block.ts";
 import { createVirtioMmio } from "../devices/virtio/mmio.ts";
-import type { Machine } from "../machine.ts";
+import { createMachine } from "../create-machine.ts";
+import type { Machine, MachineOptions } from "../machine.ts";
+import { x86Processor } from "../x86_64/engine.ts";
 import type { X86Hart } from "../x86_64/hart.ts";
 import { MICROVM } from "./microvm-map.ts";
 
@@ -35,11 +37,29 @@ export interface MicrovmOptions {
   readonly bootTime?: { readonly seconds: number; readonly nanoseconds: number };
 }
 
+export interface MicrovmBoardOptions extends MicrovmOptions {
+  /** Bytes, a multiple of 4 KiB. */
+  readonly ramSize: number;
+  /** 1 to 8; 1 by default. */
+  readonly harts?: number;
+  /** How instructions are executed; see `MachineOptions`. */
+  readonly tier?: MachineOptions["tier"];
+}
+
 export interface MicrovmBoard {
   readonly machine: Machine<X86Hart>;
   readonly uart: Uart;
   readonly localApics: LocalApics;
   readonly ioApic: IoApic;
+}
+
+/** Creates the machine and the board around it. Throws a RangeError when there cannot be such a machine. */
+export function createMicrovmBoard(options: MicrovmBoardOptions): MicrovmBoard {
+  const { ramSize, harts = 1, tier = "run" } = options;
+  return populateMicrovmBoard(
+    createMachine({ processor: x86Processor, ramBase: MICROVM.ram, ramSize, harts, tier }),
+    options,
+  );
 }
 
 /** Attaches the board's devices to a machine whose RAM begins at 0, and each hart's local APIC to it. */
