@@ -113,8 +113,14 @@ export interface OperandTemplate {
 /** What ModRM says of a row; `byte`: all of it is part of the opcode. */
 export type ModRm = "none" | "register" | "digit" | "byte";
 
-/** A row once parsed, but for what it has in common with others of its extension. */
-export interface ParsedRow {
+/** A row once parsed. */
+export interface ParsedRow<M extends string, E> {
+  /** Its index in the table. */
+  readonly id: number;
+  readonly mnemonic: M;
+  readonly extension: E;
+  /** As it is written in the table. */
+  readonly encoding: string;
   readonly prefix: MandatoryPrefix;
   readonly map: OpcodeMap;
   /** The last opcode byte; the first one of those that the row has. */
@@ -179,81 +185,106 @@ const FIXED: Readonly<Record<string, FixedOperand>> = {
   "1": ["one", "b", 0],
 };
 
-const templates = new Map<string, OperandTemplate>();
-
 /** The template of an operand; the same object for the same text. */
-function parseOperand(text: string): OperandTemplate {
-  const known = templates.get(text);
-  if (known !== undefined) return known;
+const parseOperand = remember((text: string): OperandTemplate => {
   const fixed = FIXED[text];
   const place = fixed?.[0] ?? PLACES[text.charAt(0)];
   if (place === undefined) throw new Error(`operand ${text}`);
-  // The letters after the place are of OperandSize: the tests parse every row's.
+  // The letters after the place are of OperandSize: the tests decode every row.
   const size = fixed?.[1] ?? (text.charAt(1) as OperandSize);
   const memorySize = fixed === undefined && text.length > 2 ? (text.charAt(2) as OperandSize) : size;
-  const template = { text, place, size, memorySize, register: fixed?.[2] ?? 0 };
-  templates.set(text, template);
-  return template;
+  return { text, place, size, memorySize, register: fixed?.[2] ?? 0 };
+});
+
+interface ParsedOperands {
+  readonly operands: readonly OperandTemplate[];
+  readonly mod: "any" | "memory" | "register";
+  readonly width: "byte" | "word" | "full";
 }
 
-const NO_OPERANDS: readonly OperandTemplate[] = [];
-const NO_ATTRIBUTES: ReadonlySet<Attribute> = new Set();
+const parseOperands = remember((text: string): ParsedOperands => {
+  const operands = text === "" ? [] : text.split(",").map(parseOperand);
+  return { operands, mod: modOf(operands), width: widthOf(operands) };
+});
 
-/** Parses a row of the table. */
-export function parseRow([, encoding, operandText, attributeText]: Row): ParsedRow {
-  const operands = operandText === "" ? NO_OPERANDS : operandText.split(",").map(parseOperand);
-  const attributes =
-    attributeText === undefined ? NO_ATTRIBUTES : new Set(attributeText.split(" ") as readonly Attribute[]); // see parseOperand
-  let prefix: MandatoryPrefix = "any";
-  let map: OpcodeMap = "";
-  let opcode = -1;
-  let opcodeCount: 1 | 8 | 16 = 1;
-  let modRm: ModRm = "none";
-  let modRmValue = 0;
-  let mod = modOf(operands);
-  let rexW: 0 | 1 | undefined;
-  let rexB: 0 | undefined;
-  for (const token of encoding.split(" ")) {
-    if (token === "NP") prefix = "none";
-    else if (token === "m") mod = "memory";
-    else if (token === "r") mod = "register";
-    else if (token === "w0" || token === "w1") rexW = token === "w0" ? 0 : 1;
-    else if (token === "b0") rexB = 0;
-    else if (token === "/r") modRm = "register";
+const parseAttributes = remember(
+  // See parseOperand.
+  (text: string): ReadonlySet<Attribute> => new Set(text === "" ? [] : (text.split(" ") as Attribute[])),
+);
+
+interface ParsedTail {
+  modRm: ModRm;
+  modRmValue: number;
+  mod: "memory" | "register" | undefined;
+  rexW: 0 | 1 | undefined;
+  rexB: 0 | undefined;
+}
+
+/** What comes behind the opcode. */
+const parseTail = remember((text: string): ParsedTail => {
+  const tail: ParsedTail = { modRm: "none", modRmValue: 0, mod: undefined, rexW: undefined, rexB: undefined };
+  for (const token of text.split(" ")) {
+    if (token === "") continue;
+    if (token === "m") tail.mod = "memory";
+    else if (token === "r") tail.mod = "register";
+    else if (token === "w0" || token === "w1") tail.rexW = token === "w0" ? 0 : 1;
+    else if (token === "b0") tail.rexB = 0;
+    else if (token === "/r") tail.modRm = "register";
     else if (token.startsWith("/")) {
-      modRm = "digit";
-      modRmValue = Number(token.slice(1));
-    } else if (opcode < 0 && prefix === "any" && map === "" && isPrefix(token) && token.length < encoding.length) {
-      prefix = token === "66" ? "66" : token === "F3" ? "f3" : "f2";
-    } else if (token === "0F" && map === "" && opcode < 0) map = "0f";
-    else if ((token === "38" || token === "3A") && map === "0f" && opcode < 0) map = token === "38" ? "0f38" : "0f3a";
-    else if (opcode < 0) {
-      opcode = Number.parseInt(token, 16);
-      opcodeCount = token.endsWith("+r") ? 8 : token.endsWith("+cc") ? 16 : 1;
+      tail.modRm = "digit";
+      tail.modRmValue = Number(token.slice(1));
     } else {
-      modRm = "byte";
-      modRmValue = Number.parseInt(token, 16);
+      tail.modRm = "byte";
+      tail.modRmValue = Number.parseInt(token, 16);
     }
   }
-  const width = widthOf(operands);
+  return tail;
+});
+
+const ENCODING = /^(?:(NP|66|F3|F2) )?(0F (?:38 |3A )?)?([0-9A-Fa-f]{2})(\+r|\+cc)?(.*)$/;
+const PREFIXES: Readonly<Record<string, MandatoryPrefix>> = { NP: "none", "66": "66", F3: "f3", F2: "f2" };
+const MAPS: Readonly<Record<string, OpcodeMap>> = { "0F ": "0f", "0F 38 ": "0f38", "0F 3A ": "0f3a" };
+
+/**
+ * Parses a row of the table. Rows have much in common, and its parts are parsed once: start-up waits for nearly 900 rows.
+ */
+export function parseRow<M extends string, E>(row: Row<M>, id: number, extension: E): ParsedRow<M, E> {
+  const [mnemonic, encoding, operandText, attributeText = ""] = row;
+  const match = ENCODING.exec(encoding);
+  if (match === null) throw new Error(`encoding ${encoding}`);
+  const [, prefix = "", map = "", opcode = "", suffix, tailText = ""] = match;
+  const { operands, mod, width } = parseOperands(operandText);
+  const tail = parseTail(tailText);
   return {
-    prefix,
-    map,
-    opcode,
-    opcodeCount,
-    modRm,
-    modRmValue,
-    mod,
-    rexW,
-    rexB,
+    id,
+    mnemonic,
+    extension,
+    encoding,
+    prefix: PREFIXES[prefix] ?? "any",
+    map: MAPS[map] ?? "",
+    opcode: Number.parseInt(opcode, 16),
+    opcodeCount: suffix === undefined ? 1 : suffix === "+r" ? 8 : 16,
+    modRm: tail.modRm,
+    modRmValue: tail.modRmValue,
+    mod: tail.mod ?? mod,
+    rexW: tail.rexW,
+    rexB: tail.rexB,
     operands,
-    attributes,
+    attributes: parseAttributes(attributeText),
     width,
   };
 }
 
-function isPrefix(token: string): boolean {
-  return token === "66" || token === "F3" || token === "F2";
+function remember<T>(parse: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    let value = known.get(text);
+    if (value === undefined) {
+      value = parse(text);
+      known.set(text, value);
+    }
+    return value;
+  };
 }
 
 function modOf(operands: readonly OperandTemplate[]): "any" | "memory" | "register" {

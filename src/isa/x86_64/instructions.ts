@@ -61,13 +61,7 @@ export type Mnemonic = MnemonicOfExtension<Extension>;
 export type InstructionId = number;
 
 /** One instruction: a row of the table. */
-export interface Instruction extends ParsedRow {
-  readonly id: InstructionId;
-  readonly mnemonic: Mnemonic;
-  readonly extension: Extension;
-  /** As it is written in the table. */
-  readonly encoding: string;
-}
+export type Instruction = ParsedRow<Mnemonic, Extension>;
 
 /** The table, indexed by `InstructionId`. Where several rows fit, the first one counts. */
 export const INSTRUCTIONS: readonly Instruction[] = parseTable();
@@ -75,8 +69,7 @@ export const INSTRUCTIONS: readonly Instruction[] = parseTable();
 function parseTable(): Instruction[] {
   const result: Instruction[] = [];
   for (const [extension, rows] of Object.entries(ROWS) as [Extension, readonly Row<Mnemonic>[]][]) {
-    for (const row of rows)
-      result.push({ id: result.length, mnemonic: row[0], extension, encoding: row[1], ...parseRow(row) });
+    for (const row of rows) result.push(parseRow(row, result.length, extension));
   }
   return result;
 }
