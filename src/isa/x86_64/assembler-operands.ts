@@ -12,7 +12,7 @@
 
 import { OperandError } from "../assembly/errors.ts";
 import { evaluate, type Place, type Value } from "../assembly/value.ts";
-import { GPR_NAMES, SEGMENT_NAMES } from "./registers.ts";
+import { GPR_NAMES, gprName, SEGMENT_NAMES } from "./registers.ts";
 import { type CodeMode, RIP } from "./decode-types.ts";
 
 export type RegisterClass = "gpr" | "segment" | "control" | "debug" | "st" | "mmx" | "xmm" | "rip";
@@ -121,16 +121,6 @@ function* listRegisters(): Generator<[string, RegisterOperand]> {
   yield ["st", of("st", 0, 10)];
   yield ["rip", of("rip", RIP, 8)];
   yield ["eip", of("rip", RIP, 4)];
-}
-
-/** Names by size: rax, eax, ax, al; r8, r8d, r8w, r8b. */
-function gprName(number: number, size: number): string {
-  const name = GPR_NAMES[number] ?? "";
-  if (number >= 8) return name + ({ 4: "d", 2: "w", 1: "b" }[size] ?? "");
-  if (size === 8) return name;
-  if (size === 4) return `e${name.slice(1)}`;
-  if (size === 2) return name.slice(1);
-  return number < 4 ? `${name.charAt(1)}l` : `${name.slice(1)}l`;
 }
 
 function findRegister(name: string): RegisterOperand | undefined {

@@ -2,7 +2,8 @@
 //
 //     prefixes | REX | opcode | ModRM | SIB | displacement | immediate          at most 15 bytes in all
 //
-// Intel SDM volume 2, chapter 2 (instruction format). One object is filled again and again, so decoding allocates nothing.
+// Intel SDM volume 2, chapter 2 (instruction format). One object is filled again and again, so decoding allocates
+// nothing.
 
 import { SEGMENT } from "./registers.ts";
 
@@ -13,7 +14,10 @@ export const OPERAND = {
   gpr: 1,
   /** The memory operand that `base`, `index`, … of the instruction describe. */
   memory: 2,
-  /** `immLo`, `immHi`: sign-extended to 64 bits from its encoded size, or zero-extended where the manual says so (shift counts). */
+  /**
+   * `immLo`, `immHi`: sign-extended to 64 bits from its encoded size, or zero-extended where the manual says so (shift
+   * counts).
+   */
   immediate: 3,
   /** A second immediate: `imm2`. */
   immediate2: 4,
@@ -70,7 +74,10 @@ export interface Decoded {
   addressSize: 2 | 4 | 8;
   operandCount: number;
   readonly operands: readonly [DecodedOperand, DecodedOperand, DecodedOperand, DecodedOperand];
-  /** The memory operand: base + (index << scale) + disp, in segment `segment`. `RIP` as base counts from the end of the instruction. */
+  /**
+   * The memory operand: base + (index << scale) + disp, in segment `segment`. `RIP` as base counts from the end of the
+   * instruction.
+   */
   base: number;
   index: number;
   scale: number;

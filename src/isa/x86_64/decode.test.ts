@@ -1,4 +1,5 @@
-// Tests of decode.ts and of the instruction table: what the manual says of prefixes and forms. What binutils says is in test/isa/.
+// Tests of decode.ts and of the instruction table: what the manual says of prefixes and forms. What binutils says is in
+// test/isa/.
 
 import assert from "node:assert/strict";
 import test from "node:test";

@@ -2,8 +2,9 @@
 //
 //     prefixes | REX | opcode | ModRM | SIB | displacement | immediate
 //
-// What real processors do with odd prefixes is done here: the last of F2 and F3 counts and beats 66 where a prefix is part of the opcode; REX
-// counts only right before the opcode, and its W beats 66; near branches have 64-bit operands in 64-bit mode whatever 66 says.
+// What real processors do with odd prefixes is done here: the last of F2 and F3 counts and beats 66 where a prefix is
+// part of the opcode; REX counts only right before the opcode, and its W beats 66; near branches have 64-bit operands
+// in 64-bit mode whatever 66 says.
 //
 // Intel SDM volume 2, chapter 2; appendix A.
 
@@ -47,7 +48,8 @@ const reader: { bytes: Uint8Array; position: number; limit: number } = {
 };
 
 /**
- * Decodes the instruction at `offset` of `bytes`, of which `available` may be read, into `out`. What a failure leaves in `out` has no meaning.
+ * Decodes the instruction at `offset` of `bytes`, of which `available` may be read, into `out`. What a failure leaves
+ * in `out` has no meaning.
  */
 export function decode(
   bytes: Uint8Array,

@@ -2,7 +2,8 @@
 //
 //     ["add", "00 /r", "Eb,Gb", "lock"]          mnemonic, encoding, operands, attributes
 //
-// An encoding is written as in the SDM: mandatory prefix (NP none of them, 66, F3, F2; without any, prefixes do not matter), opcode bytes, then
+// An encoding is written as in the SDM: mandatory prefix (NP none of them, 66, F3, F2; without any, prefixes do not
+// matter), opcode bytes, then
 //
 //     /r        a ModRM byte with a register (or nothing) in its reg field    /0 … /7   a ModRM byte whose reg field is part of the opcode
 //     +r        the low three bits of the opcode name a register              +cc       … the low four name a condition
@@ -19,8 +20,9 @@
 //     P  mmx (ModRM.reg)   Q  mmx or memory      N  mmx (ModRM.rm)                J  relative   A  far pointer
 //     S  segment   C  control   D  debug register (ModRM.reg)                     X  string at ds:rsi   Y  string at es:rdi
 //
-// then one for the size (`OperandSize`), or two: as a register, and as memory. Or a register by name (AL, CL, DX, AX, rAX of size v, eAX of
-// size z, ES … GS, ST0, STi of ModRM.rm, XMM0), or the constant 1. Attributes are listed at `Attribute`.
+// then one for the size (`OperandSize`), or two: as a register, and as memory. Or a register by name (AL, CL, DX, AX,
+// rAX of size v, eAX of size z, ES … GS, ST0, STi of ModRM.rm, XMM0), or the constant 1. Attributes are listed at
+// `Attribute`.
 
 /** Row of the table as it is written. */
 export type Row<M extends string = string> = readonly [
@@ -93,8 +95,9 @@ export type OperandPlace =
   | "one";
 
 /**
- * Sizes: b 1, w 2, d 4, q 8, t 10, x 16 and o 512 bytes; v the operand size; z that, but at most 4; y that, but at least 4; p a far pointer (2 more than
- * v); a a pair of v; s a pseudo-descriptor (6, or 10 in 64-bit mode); e an x87 environment (14 or 28), f an x87 state (94 or 108); "" none.
+ * Sizes: b 1, w 2, d 4, q 8, t 10, x 16 and o 512 bytes; v the operand size; z that, but at most 4; y that, but at
+ * least 4; p a far pointer (2 more than v); a a pair of v; s a pseudo-descriptor (6, or 10 in 64-bit mode); e an x87
+ * environment (14 or 28), f an x87 state (94 or 108); "" none.
  */
 export type OperandSize = "" | "b" | "w" | "d" | "q" | "t" | "x" | "o" | "v" | "z" | "y" | "p" | "a" | "s" | "e" | "f";
 

@@ -1,4 +1,5 @@
-// Rows of the instruction table: what works on general registers, memory and flags alone. The format is in instruction-rows.ts.
+// Rows of the instruction table: what works on general registers, memory and flags alone. The format is in
+// instruction-rows.ts.
 //
 // Rows that the assembler prefers come first: for `add eax, 1` 83 /0 before 05 before 81 /0.
 //

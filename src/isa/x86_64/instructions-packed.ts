@@ -1,7 +1,8 @@
-// Rows of the instruction table: integer vectors that exist both for mm registers (no prefix) and for xmm registers (66), and what else MMX has.
-// The format is in instruction-rows.ts.
+// Rows of the instruction table: integer vectors that exist both for mm registers (no prefix) and for xmm registers
+// (66), and what else MMX has. The format is in instruction-rows.ts.
 //
-// "mmx" in the table is what works on mm registers and on no xmm register, whichever extension added it; of SSE and SSE2, what mixes both.
+// "mmx" in the table is what works on mm registers and on no xmm register, whichever extension added it; of SSE and
+// SSE2, what mixes both.
 //
 // Intel SDM volume 1, chapters 9 to 12; volume 2, chapters 3 to 5.
 

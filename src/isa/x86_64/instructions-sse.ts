@@ -1,4 +1,5 @@
-// Rows of the instruction table: floating-point vectors and scalars in xmm registers. The format is in instruction-rows.ts.
+// Rows of the instruction table: floating-point vectors and scalars in xmm registers. The format is in
+// instruction-rows.ts.
 //
 // Intel SDM volume 1, chapters 10 to 12; volume 2, chapters 3 to 5.
 

@@ -1,4 +1,5 @@
-// Rows of the instruction table: segments, system registers, interrupts, ports, state areas. The format is in instruction-rows.ts.
+// Rows of the instruction table: segments, system registers, interrupts, ports, state areas. The format is in
+// instruction-rows.ts.
 //
 // Mnemonics such as mov and push are both here, for segment, control and debug registers, and among the base rows.
 //
@@ -112,7 +113,7 @@ export const SYSTEM_ROWS = rows([
 ]);
 
 /**
- * Our own: enters the resident kernel by number. Legal only at CPL 0 inside the text of a resident kernel (the machine knows that
- * text); everywhere else, and on a board without one, it is undefined, as 0F 04 is on all processors.
+ * Our own: enters the resident kernel by number. Legal only at CPL 0 inside the text of a resident kernel (the machine
+ * knows that text); everywhere else, and on a board without one, it is undefined, as 0F 04 is on all processors.
  */
 export const VITRINE_ROWS = rows([["kentry", "0F 04", "ub"]]);

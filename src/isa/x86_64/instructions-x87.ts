@@ -1,6 +1,7 @@
 // Rows of the instruction table: x87. The format is in instruction-rows.ts.
 //
-// Opcodes D8 to DF; what the manual leaves out of them but all processors have (DD C8 is another fxch) is marked as an alias.
+// Opcodes D8 to DF; what the manual leaves out of them but all processors have (DD C8 is another fxch) is marked as an
+// alias.
 //
 // Intel SDM volume 2, appendix A.5 (escape opcodes); AMD APM volume 3, appendix A.1.3 for the aliases.
 

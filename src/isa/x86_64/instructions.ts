@@ -2,17 +2,18 @@
 //
 //     { id, mnemonic: "add", extension: "base", map: "", opcode: 0x00, modRm: "register", operands: [Eb, Gb], … }
 //
-// It is the x86-64-v2 level: what has a VEX or EVEX prefix, and what came with them (BMI, …), is undefined. A mnemonic is Intel's, but one
-// mnemonic has all sizes and conditions:
+// It is the x86-64-v2 level: what has a VEX or EVEX prefix, and what came with them (BMI, …), is undefined. A mnemonic
+// is Intel's, but one mnemonic has all sizes and conditions:
 //
 //     jcc setcc cmovcc       `Decoded.condition` says which            movs cmps stos lods scas ins outs     the size is `operandSize`
 //     cbw (cwde, cdqe), cwd (cdq, cqo), pushf, popf, iret, pusha, popa, sysret …    the size is `operandSize`
 //     jcxz (jecxz, jrcxz)    the size is `addressSize`                 callf jmpf retf                       far transfers
 //     fxsave xsave …         `isWide` makes fxsave64, xsave64 … of them
 //
-// How rows are written is in instruction-rows.ts; they are in instructions-*.ts. Intel SDM volume 2, chapters 3 to 5 and appendix A.
+// How rows are written is in instruction-rows.ts; they are in instructions-*.ts. Intel SDM volume 2, chapters 3 to 5
+// and appendix A.
 
-import { type Attribute, type ParsedRow, parseRow, type Row } from "./instruction-rows.ts";
+import { type ParsedRow, parseRow, type Row } from "./instruction-rows.ts";
 import { BASE_ROWS, LEGACY_ROWS, STRING_ROWS } from "./instructions-base.ts";
 import { MMX_ROWS, SSE2_INTEGER_ROWS, SSE41_INTEGER_ROWS, SSE42_ROWS, SSSE3_ROWS } from "./instructions-packed.ts";
 import { SSE2_FLOAT_ROWS, SSE3_ROWS, SSE41_FLOAT_ROWS, SSE_ROWS } from "./instructions-sse.ts";
@@ -29,9 +30,9 @@ export type {
 } from "./instruction-rows.ts";
 
 /**
- * Rows by extension. An extension here is a kind of state: what needs no x87, mm or xmm register and no MXCSR is "base", even if SSE4.2 added it
- * (crc32); "mmx" is what works on mm registers and on no xmm register; "string" and "legacy" are the parts of the base that repeat, and that 64-bit
- * mode has not.
+ * Rows by extension. An extension here is a kind of state: what needs no x87, mm or xmm register and no MXCSR is
+ * "base", even if SSE4.2 added it (crc32); "mmx" is what works on mm registers and on no xmm register; "string" and
+ * "legacy" are the parts of the base that repeat, and that 64-bit mode has not.
  */
 const ROWS = {
   base: BASE_ROWS,
@@ -51,7 +52,9 @@ const ROWS = {
 
 export type Extension = keyof typeof ROWS;
 
-/** The mnemonics of one or more extensions. A mnemonic can be in several: mov in base and system, paddb in mmx and sse2. */
+/**
+ * The mnemonics of one or more extensions. A mnemonic can be in several: mov in base and system, paddb in mmx and sse2.
+ */
 export type MnemonicOfExtension<E extends Extension> = (typeof ROWS)[E][number][0];
 
 /** The mnemonics of the table, as a literal union: a record keyed by it is checked for completeness by the compiler. */
@@ -84,10 +87,6 @@ export function instructionOf(id: InstructionId): Instruction {
 /** The mnemonic of an instruction. */
 export function mnemonicOf(id: InstructionId): Mnemonic {
   return instructionOf(id).mnemonic;
-}
-
-export function hasAttribute(instruction: Instruction, attribute: Attribute): boolean {
-  return instruction.attributes.has(attribute);
 }
 
 let rowsByMnemonic: Map<string, Instruction[]> | undefined;

@@ -60,5 +60,8 @@ export const MISC_ENABLE_HI = { XD_DISABLE: 1 << 2 } as const;
 /** IA32_PAT at reset: WB, WT, UC-, UC, and the same again. */
 export const PAT_RESET = { hi: 0x00070406, lo: 0x00070406 } as const;
 
-/** IA32_STAR's high half: `syscall` loads cs from bits 32-47 (ss is 8 more); `sysret` from 48-63 (cs 16 more, ss 8 more). */
+/**
+ * IA32_STAR's high half: `syscall` loads cs from bits 32-47 (ss is 8 more); `sysret` from 48-63 (cs 16 more, ss 8
+ * more).
+ */
 export const STAR_HI = { SYSCALL_CS_SHIFT: 0, SYSRET_CS_SHIFT: 16 } as const;

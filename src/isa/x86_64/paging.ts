@@ -1,5 +1,5 @@
-// Paging in long mode, 4 levels: bit numbers and sizes. No behaviour: the kernel's page-table editor and the machine's walker
-// are written apart from each other and share only this.
+// Paging in long mode, 4 levels: bit numbers and sizes. No behaviour: the kernel's page-table editor and the machine's
+// walker are written apart from each other and share only this.
 //
 //     63      48 47      39 38      30 29      21 20      12 11          0
 //    +----------+----------+----------+----------+----------+-------------+
@@ -62,7 +62,10 @@ export const PCID_BITS = 12;
 /** What `invpcid` invalidates, by its register operand. SDM volume 2, INVPCID. */
 export const INVPCID = { address: 0, pcid: 1, allWithGlobal: 2, all: 3 } as const;
 
-/** Where the index of a level begins in a virtual address; also the log2 of what a page at that level is. Level 0 is the last. */
+/**
+ * Where the index of a level begins in a virtual address; also the log2 of what a page at that level is. Level 0 is the
+ * last.
+ */
 export const levelShift = (level: number): number => PAGE_SHIFT + LEVEL_BITS * level;
 /** Bytes that an entry of the level covers: 4 KiB, 2 MiB, 1 GiB, 512 GiB. Entries of level 3 never map pages. */
 export const levelSize = (level: number): number => 2 ** levelShift(level);

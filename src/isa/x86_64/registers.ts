@@ -1,6 +1,7 @@
 // The registers of x86-64 by number and name, and the bits of RFLAGS, CR0, CR4, EFER and MXCSR.
 //
-// Intel SDM volume 1, chapter 3 (basic execution environment); volume 3, chapter 2 (system registers); AMD APM volume 2, chapter 3.
+// Intel SDM volume 1, chapter 3 (basic execution environment); volume 3, chapter 2 (system registers); AMD APM volume
+// 2, chapter 3.
 
 /** General-purpose registers by number, 64 bits wide. */
 export const GPR_NAMES = [

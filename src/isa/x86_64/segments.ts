@@ -7,7 +7,8 @@
 //    |         base 15-0             |         limit 15-0          |   first word
 //    +-------------------------------+-----------------------------+
 //
-// Intel SDM volume 3, 3.4.2 (selectors), 3.4.5 (segment descriptors), 3.5 (system descriptors), 6.14 (64-bit IDT), 7.7 (64-bit TSS).
+// Intel SDM volume 3, 3.4.2 (selectors), 3.4.5 (segment descriptors), 3.5 (system descriptors), 6.14 (64-bit IDT), 7.7
+// (64-bit TSS).
 
 /** A selector: index, table indicator, requested privilege level. */
 export const SELECTOR = { RPL: 3, TI: 1 << 2, INDEX_SHIFT: 3, INDEX: 0xfff8 } as const;

@@ -48,14 +48,16 @@ const WITH_ERROR_CODE =
   (1 << VECTOR.PF) |
   (1 << VECTOR.AC);
 
-/** Whether an exception pushes an error code. An interrupt, also one that `int n` makes at the same vector, never does. */
+/**
+ * Whether an exception pushes an error code. An interrupt, also one that `int n` makes at the same vector, never does.
+ */
 export function pushesErrorCode(vector: number): boolean {
   return vector < FIRST_INTERRUPT_VECTOR && ((WITH_ERROR_CODE >>> vector) & 1) !== 0;
 }
 
 /**
- * Whether an exception makes a double fault of another that is raised while it is being delivered: "contributory" ones do so
- * with each other, a page fault with both. SDM volume 3, table 6-5.
+ * Whether an exception makes a double fault of another that is raised while it is being delivered: "contributory" ones
+ * do so with each other, a page fault with both. SDM volume 3, table 6-5.
  */
 export function isContributory(vector: number): boolean {
   return vector === VECTOR.DE || (vector >= VECTOR.TS && vector <= VECTOR.GP);
