@@ -9,6 +9,7 @@ import type { Local } from "../../src/machine/emitter.ts";
 import type { Semantics, X86Emitter } from "../../src/machine/x86_64/emitter.ts";
 import type { ExactHart, ExactOutcome, ExactX86 } from "../../src/machine/x86_64/exact.ts";
 import { CELL, FPU_STRIDE, XMM_STRIDE } from "../../src/machine/x86_64/layout.ts";
+import { Registers } from "../../src/machine/x86_64/registers.ts";
 import { compileModule, createMemory, instantiate } from "../../src/wasm/engine.ts";
 import { FunctionBuilder, type MemoryLoad, type MemoryStore } from "../../src/wasm/function-builder.ts";
 import { ModuleBuilder } from "../../src/wasm/module-builder.ts";
@@ -16,13 +17,13 @@ import { tokenOf, type I32, type I64, type V128, type Value, type ValueType } fr
 import type { Form } from "./x86-forms.ts";
 import { STATE, STATE_SIZE } from "./x86-host.ts";
 
-/** Where a handler finds its immediate, and the flags that it sets. */
+/** Where a handler finds its immediate. */
 const IMMEDIATE = 0x20;
-const FLAGS = 0x28;
 
 const memory = createMemory(1);
 const bytes = new Uint8Array(memory.buffer);
 const words = new Int32Array(memory.buffer);
+const registers = new Registers(memory, 0);
 
 /** Runs a form's handler; false when it left by `slow`. */
 export type Handler = (immediate: number) => boolean;
@@ -144,14 +145,21 @@ function makeEmitter(f: FunctionBuilder, form: Form, known: number | undefined):
     address: unexpected,
     gpr: unexpected,
     setGpr: unexpected,
-    flags: unexpected,
+    flags: (result, carries, carry) => {
+      result.get();
+      store("i64", CELL.flagResult, "i64");
+      carries();
+      store("i64", CELL.flagCarries, "i64");
+      carry();
+      store("i32", CELL.flagCarry, "i32");
+    },
     flagsOfSubtract: unexpected,
     flagsOfLogic: unexpected,
     flagsKeepingCarry: unexpected,
     carry: unexpected,
     setCarry: unexpected,
     arithmeticFlags: unexpected,
-    setArithmeticFlags: () => store("i32", FLAGS, "i32"),
+    setArithmeticFlags: unexpected,
     needsFlags: true,
     condition: unexpected,
     stackSize: 8,
@@ -239,7 +247,7 @@ export function loadState(state: Uint8Array): void {
   words[CELL.sseReady >> 2] = 1;
   words[CELL.sseNearest >> 2] = (mxcsr & 0xffc0) === 0x1f80 ? 1 : 0;
   words[CELL.cr4 >> 2] = CR4.OSFXSR | CR4.OSXMMEXCPT;
-  words[FLAGS >> 2] = 0;
+  registers.setArithmeticFlags(0);
 }
 
 /** The state that the window now has. */
@@ -251,22 +259,13 @@ export function storeState(trapped: boolean): Uint8Array {
   state.set(bytes.subarray(CELL.gpr, CELL.gpr + 16), STATE.rax);
   state.set(bytes.subarray(CELL.operand, CELL.operand + 16), STATE.memory);
   view.setUint32(STATE.mxcsr, words[CELL.mxcsr >> 2] ?? 0, true);
-  view.setUint32(STATE.flags, (words[FLAGS >> 2] ?? 0) | 0x202, true);
+  view.setUint32(STATE.flags, registers.arithmeticFlags() | 0x202, true);
   view.setUint32(STATE.trapped, trapped ? 1 : 0, true);
   return state;
 }
 
 const exactHart: ExactHart = {
-  registers: {
-    get: (cell) => words[cell >> 2] ?? 0,
-    set: (cell, value) => void (words[cell >> 2] = value),
-    setWords: (cell, lo, hi) => {
-      words[cell >> 2] = lo;
-      words[(cell >> 2) + 1] = hi;
-    },
-    arithmeticFlags: unexpected,
-    setArithmeticFlags: (flags) => void (words[FLAGS >> 2] = flags),
-  },
+  registers,
   operandLo: 0,
   operandHi: 0,
   codeByte: unexpected,

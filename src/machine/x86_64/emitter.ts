@@ -67,7 +67,7 @@ export interface X86Emitter extends Emitter {
 
   /**
    * Sets all six arithmetic flags from a sign-extended result; see CELL.flagResult. `carries` is a ^ b ^ result, or what gives the
-   * wanted AF and OF (OF = CF ^ sign). The thunks are emitted only where the flags are used.
+   * wanted AF and OF (OF = CF ^ sign); `carry` is CF, or all bits of CELL.flagCarry. The thunks are emitted only where the flags are used.
    */
   flags(result: Local<"i64">, carries: () => I64, carry: () => I32): void;
   /** As `flags` for a - b: lets a conditional that follows compare a and b by itself. */

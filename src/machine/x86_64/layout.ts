@@ -42,7 +42,7 @@ export const CELL = {
    *     CF = flagCarry bit 0      AF = flagCarries bit 4                     OF = CF ^ (flagCarries < 0)
    *
    * flagCarries is a ^ b ^ result of an addition or subtraction: the carry into each bit. Bits 1 and 2 of flagCarry are set only
-   * by what loads flags that no arithmetic gives (popf, sahf, iret).
+   * by what loads flags that no arithmetic gives (popf, sahf, iret, comisd).
    */
   flagResult: 0x1e0,
   flagCarries: 0x1e8,

@@ -19,7 +19,7 @@ import {
   type MakeView,
   slowUnlessExact,
 } from "./sse-float-view.ts";
-import { shuffleLanes } from "./sse-packed.ts";
+import { setZeroAndCarry, shuffleLanes } from "./sse-packed.ts";
 
 /** Leaves unless all conditions hold. */
 function slowUnless(e: X86Emitter, first: I32, ...others: readonly (() => I32)[]): void {
@@ -186,13 +186,13 @@ export const compareToFlags =
   <T extends "f32" | "f64">(makeView: MakeScalarView<T>): Semantics =>
   (e) => {
     e.require("nearest");
-    const { i32 } = e;
     const view = makeView(e);
     const a = e.let(view.read(0));
     const b = e.let(view.read(1));
     slowUnlessOrderedNumbers(e, view, a, b);
-    const isLess = view.isLess(a.get(), b.get());
-    e.setArithmeticFlags(i32.or(isLess, i32.shl(view.isEqual(a.get(), b.get()), i32.const(6))));
+    if (!e.needsFlags) return;
+    const isLess = e.let(view.isLess(a.get(), b.get()));
+    setZeroAndCarry(e, e.let(view.isEqual(a.get(), b.get())), isLess);
   };
 
 /**

@@ -13,6 +13,7 @@ import {
   lanewiseOfLocals,
   lanewiseOfSource,
   mmxVector,
+  setZeroAndCarry,
   shuffleLanes,
   writeMmxHalf,
   zeros,
@@ -181,8 +182,9 @@ const testBits: Semantics = (e) => {
   const { v128, i32 } = e;
   const a = e.let(e.readVector(0));
   const b = e.let(e.readVectorAligned(1));
-  const isDisjoint = i32.shl(i32.eqz(v128.any_true(v128.and(a.get(), b.get()))), i32.const(6));
-  e.setArithmeticFlags(i32.or(isDisjoint, i32.eqz(v128.any_true(v128.andnot(b.get(), a.get())))));
+  const isDisjoint = e.let(i32.eqz(v128.any_true(v128.and(a.get(), b.get()))));
+  const isWithin = e.let(i32.eqz(v128.any_true(v128.andnot(b.get(), a.get()))));
+  setZeroAndCarry(e, isDisjoint, isWithin);
 };
 
 const and = lanewise((v, a, b) => v.and(a, b));

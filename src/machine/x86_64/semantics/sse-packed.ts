@@ -115,3 +115,16 @@ export function shuffleLanes(v: V128Operators, size: number, a: V128, b: V128, l
 export function control(e: X86Emitter, n: number): I32 {
   return e.i32.and(e.readWord(n), e.i32.const(0xff));
 }
+
+/** Sets ZF and CF, which are 0 or 1, and clears the other flags. */
+export function setZeroAndCarry(e: X86Emitter, zero: Local<"i32">, carry: Local<"i32">): void {
+  const { i32, i64 } = e;
+  const result = e.let(i64.extend_i32_u(i32.xor(zero.get(), i32.const(1))));
+  e.flags(
+    result,
+    // OF is CF, unless the carries say so too.
+    () => i64.shl(i64.extend_i32_u(carry.get()), i64.const(63)),
+    // A zero has even parity: bit 2 takes PF back.
+    () => i32.or(carry.get(), i32.shl(zero.get(), i32.const(2))),
+  );
+}
