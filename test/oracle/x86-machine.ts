@@ -2,13 +2,14 @@
 // and executed as any program's.
 //
 //     0x1000 page tables (4 KiB each: level 4, 3, 2)   0x5000 GDT   0x6000 IDT   0x8000 handlers, one `jmp .` a vector
-//     0x10000 memory operand      0x20000 stack, downwards          0x100000 code: the instruction, `jmp .`
+//     0x10000 memory operand      0x20000 stack, downwards          0x100000 code: pieces, each with `jmp .` after it
 
 import { assemble } from "../../src/isa/x86_64/assembler.ts";
 import { CR0, CR4, EFER, GPR, SEGMENT } from "../../src/isa/x86_64/registers.ts";
 import { ATTRIBUTE } from "../../src/isa/x86_64/segments.ts";
 import { VECTOR } from "../../src/isa/x86_64/vectors.ts";
 import { createMachine } from "../../src/machine/create-machine.ts";
+import type { Hotness } from "../../src/machine/engine/hotness.ts";
 import type { PhysicalMemory } from "../../src/machine/physical-memory.ts";
 import { x86Processor } from "../../src/machine/x86_64/engine.ts";
 import type { X86Hart } from "../../src/machine/x86_64/hart.ts";
@@ -23,7 +24,7 @@ const HANDLER_STRIDE = 16;
 export const MEMORY = 0x10000;
 const STACK = 0x20000;
 const CODE = 0x100000;
-const CODE_STRIDE = 32;
+const CODE_ALIGNMENT = 32;
 const CODE_SELECTOR = 8;
 /** Offsets in the FXSAVE64 image. */
 const IMAGE = { control: 0, tags: 4, mxcsr: 24, mm: 32, xmm: 160 } as const;
@@ -33,18 +34,22 @@ const JUMP_TO_ITSELF = [0xeb, 0xfe];
 export interface CodeMachine {
   readonly hart: X86Hart;
   readonly memory: PhysicalMemory;
-  /** Executes one of the instructions; the vector of the exception that it raises, if it does. */
-  execute(instruction: string): number | undefined;
+  /** Executes one of the pieces, of so many instructions at most; the vector of the exception that it raises, if it does. */
+  execute(piece: string, instructions?: number): number | undefined;
 }
 
-/** A machine with a piece of code for each instruction. rsi and rdi are to point to MEMORY. */
-export function createCodeMachine(tier: "run" | "step", instructions: Iterable<string>): CodeMachine {
-  const machine = createMachine({ processor: x86Processor, ramBase: 0, ramSize: 16 << 20, harts: 1, tier });
+/** A machine with pieces of code, which are executed with rsi and rdi pointing to MEMORY. */
+export function createCodeMachine(
+  tier: "run" | "step",
+  pieces: Iterable<string>,
+  options: { hotness?: Hotness } = {},
+): CodeMachine {
+  const machine = createMachine({ processor: x86Processor, ramBase: 0, ramSize: 16 << 20, harts: 1, tier, ...options });
   const { memory } = machine;
   const [hart] = machine.harts;
   if (hart === undefined) throw new Error("no hart");
 
-  const places = placeCode(instructions);
+  const places = placeCode(pieces);
   for (const { address, bytes } of places.values()) memory.write(address, bytes);
   memory.write32(TABLES, (TABLES + 0x1000) | 3);
   memory.write32(TABLES + 0x1000, (TABLES + 0x2000) | 3);
@@ -75,18 +80,18 @@ export function createCodeMachine(tier: "run" | "step", instructions: Iterable<s
   return {
     hart,
     memory,
-    execute: (instruction) => {
-      const place = places.get(instruction);
-      if (place === undefined) throw new Error("this instruction has no code");
+    execute: (piece, instructions = 1) => {
+      const place = places.get(piece);
+      if (place === undefined) throw new Error("this is none of the pieces");
       hart.setGprNumber(GPR.rsi, MEMORY);
       hart.setGprNumber(GPR.rdi, MEMORY);
       hart.setGprNumber(GPR.rsp, STACK);
       hart.setPc(place.address);
-      machine.run({ instructions: 1 });
+      machine.run({ instructions });
       if (hart.pc === place.end) return undefined;
       const vector = Math.floor((hart.pc - HANDLERS) / HANDLER_STRIDE);
       if (vector >= 0 && vector < 256) return vector;
-      throw new Error(`${instruction} went to ${hart.pc.toString(16)}`);
+      throw new Error(`${piece} went to ${hart.pc.toString(16)}`);
     },
   };
 }
@@ -138,19 +143,20 @@ export function createCaseMachine(tier: "run" | "step", cases: readonly HostCase
 
 interface Place {
   readonly address: number;
-  /** Where the instruction ends. */
+  /** Where the piece ends. */
   readonly end: number;
   readonly bytes: Uint8Array;
 }
 
-function placeCode(instructions: Iterable<string>): Map<string, Place> {
+function placeCode(pieces: Iterable<string>): Map<string, Place> {
   const places = new Map<string, Place>();
-  for (const instruction of instructions) {
-    if (places.has(instruction)) continue;
-    const address = CODE + places.size * CODE_STRIDE;
-    const { bytes } = assemble(`${instruction}\n`, { base: address });
+  let address = CODE;
+  for (const piece of pieces) {
+    if (places.has(piece)) continue;
+    const { bytes } = assemble(`${piece}\n`, { base: address });
     const end = address + bytes.length;
-    places.set(instruction, { address, end, bytes: Uint8Array.from([...bytes, ...JUMP_TO_ITSELF]) });
+    places.set(piece, { address, end, bytes: Uint8Array.from([...bytes, ...JUMP_TO_ITSELF]) });
+    address = (end + JUMP_TO_ITSELF.length + CODE_ALIGNMENT) & -CODE_ALIGNMENT;
   }
   return places;
 }
