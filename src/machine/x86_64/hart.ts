@@ -40,6 +40,8 @@ export interface X86Hart extends Hart {
   readonly arch: "x86_64";
   /** 0 to 3. */
   readonly cpl: number;
+  /** What the hart was doing when it shut down (triple fault), if it did. */
+  readonly shutdownReport: string | undefined;
   /** General-purpose registers by number (GPR in isa). `gpr` is signed, exact below 2^53. */
   gprLo(register: number): number;
   gprHi(register: number): number;
