@@ -14,7 +14,10 @@ import { DEFAULT_PATH } from "./spawn.ts";
 export const DEFAULT_ARCHITECTURE: Architecture = "riscv64";
 
 /** e_machine of the ELF files that each architecture runs. */
-const MACHINES: ReadonlyMap<number, Architecture> = new Map([[243, "riscv64"]]);
+const MACHINES: ReadonlyMap<number, Architecture> = new Map([
+  [243, "riscv64"],
+  [62, "x86_64"],
+]);
 
 /** Links and interpreters that are followed. */
 const MOST_STEPS = 40;

@@ -61,8 +61,7 @@ function onGuest(user: User, todo: Step): string {
     case "stat": {
       const result = user.call("newfstatat", AT_FDCWD, todo.path, BUFFER, 0);
       if (typeof result === "string") return result;
-      const view = Buffer.from(user.get(128));
-      return `${(view.readUInt32LE(16) & 0o170000).toString(8)}`;
+      return `${(user.stat().mode & 0o170000).toString(8)}`;
     }
     case "create": {
       const fd = user.call("openat", AT_FDCWD, todo.path, 0o301, 0o644);
@@ -177,15 +176,16 @@ function treeOnGuest(user: User, folder: string): string[] {
       user.must("newfstatat", AT_FDCWD, full, BUFFER, 0x100);
       const view = Buffer.from(user.get(128));
       const place = full.slice(WORK.length + 1);
-      switch (view.readUInt32LE(16) & 0o170000) {
+      const { mode, nlink } = user.stat();
+      switch (mode & 0o170000) {
         case 0o040000:
-          return [`${place}/ ${view.readUInt32LE(20)}`, ...treeOnGuest(user, full)];
+          return [`${place}/ ${nlink}`, ...treeOnGuest(user, full)];
         case 0o120000: {
           const length = user.must("readlinkat", AT_FDCWD, full, BUFFER, 4096);
           return [`${place} -> ${Buffer.from(user.get(length)).toString("latin1")}`];
         }
         default:
-          return [`${place} ${view.readUInt32LE(20)} ${Number(view.readBigInt64LE(48))}`];
+          return [`${place} ${nlink} ${Number(view.readBigInt64LE(48))}`];
       }
     })
     .sort();

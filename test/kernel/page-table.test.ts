@@ -114,7 +114,8 @@ eachArch(({ arch, test }) => {
     const flush = newFlush(k, space);
     assert.equal(mapContiguous(k, space, virtAddr(2 * gib), RAM_FRAME, gib, FLAGS, flush), 0);
     assert.equal(query(k, space, virtAddr(2 * gib))?.level, 2);
-    assert.equal(freeFrameCount(k), free, "no table is needed");
+    // Sv39's root has entries of that size; with four levels there is one table more.
+    assert.equal(freeFrameCount(k), free - (k.arch.format.levels.length - 3), "no smaller tables are needed");
     assert.equal(unmap(k, space, virtAddr(2 * gib + 6 * MIB + PAGE), virtAddr(2 * gib + 6 * MIB + 2 * PAGE), flush), 0);
     finishFlush(k, flush, "test");
     assert.equal(query(k, space, virtAddr(2 * gib + 6 * MIB + PAGE)), undefined);

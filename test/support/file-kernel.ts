@@ -16,6 +16,7 @@ import { copyFromUser, copyToUser } from "../../src/kernel/mem/user-memory.ts";
 import { createProcess, createThread } from "../../src/kernel/process/create.ts";
 import type { Process, Thread } from "../../src/kernel/process/types.ts";
 import type { SyscallResult, SyscallRow } from "../../src/kernel/syscall/row.ts";
+import { readU32 } from "../../src/lib/bytes.ts";
 import { ALL_CALLS } from "../../src/kernel/syscall/table.ts";
 import { cancelWait } from "../../src/kernel/wait.ts";
 import { createMemoryKernel } from "./memory-kernel.ts";
@@ -49,6 +50,8 @@ export interface User {
   put(bytes: Uint8Array | string, offset?: number): number;
   /** Bytes of user memory. */
   get(length: number, offset?: number): Uint8Array;
+  /** The struct stat that a call has put at BUFFER. */
+  stat(): { readonly mode: number; readonly nlink: number; readonly uid: number; readonly gid: number };
   /** A file's whole contents, through open, read and close. */
   readFile(path: string): string;
   writeFile(path: string, text: string): void;
@@ -133,6 +136,16 @@ function createUser(k: Kernel, root: PathRef, pid: number): User {
     must,
     put,
     get,
+    stat() {
+      const { size, modeOffset, nlinkOffset, uidOffset } = k.arch.abi.stat;
+      const bytes = get(size);
+      return {
+        mode: readU32(bytes, modeOffset),
+        nlink: readU32(bytes, nlinkOffset),
+        uid: readU32(bytes, uidOffset),
+        gid: readU32(bytes, uidOffset + 4),
+      };
+    },
     readFile(path) {
       const fd = must("openat", AT_FDCWD, path, 0, 0);
       let text = "";

@@ -37,6 +37,8 @@ export type ExceptionVector = (typeof VECTOR)[VectorName];
 /** Vectors below this are for exceptions; interrupts come at the others. */
 export const FIRST_INTERRUPT_VECTOR = 32;
 export const VECTOR_COUNT = 256;
+/** Beyond all vectors: what listeners are told of `syscall` and `sysenter`, which have none. */
+export const SYSTEM_CALL = 0x100;
 
 /** Bit n is set when exception n pushes an error code. */
 const WITH_ERROR_CODE =

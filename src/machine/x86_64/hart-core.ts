@@ -15,7 +15,7 @@
  */
 import { newDecoded, type Decoded } from "../../isa/x86_64/decode-types.ts";
 import { RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
-import { VECTOR } from "../../isa/x86_64/vectors.ts";
+import { VECTOR, SYSTEM_CALL } from "../../isa/x86_64/vectors.ts";
 import { hexNumber64, toNumber, type Word64 } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import type { Layout } from "../engine/layout.ts";
@@ -424,6 +424,11 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     const awaitsStart = registers.get(CELL.waiting) === WAITING.start || (requests & bitOf(REQUEST.INIT)) !== 0;
     if (line === REQUEST.SIPI && level && !awaitsStart) return;
     registers.set(CELL.requests, level ? requests | bitOf(line) : requests & ~bitOf(line));
+  }
+
+  onSystemCall(pc: number, from: number): void {
+    const { machine, registers } = this;
+    machine.probes.trap?.(this, { cause: SYSTEM_CALL, interrupt: false, tval: 0, pc, from, to: registers.cpl });
   }
 
   onReturn(from: number): void {

@@ -240,6 +240,7 @@ const hasSystemCalls = (hart: SystemHart): boolean =>
 const syscall: SystemSemantics = (hart) => {
   if (!hasSystemCalls(hart)) return "undefined";
   const { registers, segmentation } = hart;
+  const { pc, cpl: from } = registers;
   const selector = (registers.get(CELL.star + 4) >>> STAR_HI.SYSCALL_CS_SHIFT) & 0xfffc;
   const flags = registers.rflags;
   registers.setGpr(GPR.rcx, registers.get(CELL.nextPc), registers.get(CELL.nextPc + 4));
@@ -249,6 +250,7 @@ const syscall: SystemSemantics = (hart) => {
   segmentation.enterFlat(SEGMENT.ss, selector + 8, FLAT_DATA);
   registers.setWords(CELL.pc, registers.get(CELL.lstar), registers.get(CELL.lstar + 4));
   hart.onModesChanged();
+  hart.onSystemCall(pc, from);
   return "jumped";
 };
 
@@ -276,6 +278,7 @@ function enterUser({ segmentation }: SystemHart, is64: boolean, code: number, st
 
 const sysenter: SystemSemantics = (hart) => {
   const { registers, segmentation } = hart;
+  const { pc, cpl: from } = registers;
   const selector = registers.get(CELL.sysenterCs) & 0xfffc;
   if (selector === 0) return fault(hart, VECTOR.GP);
   const isLong = isLongMode(registers);
@@ -285,6 +288,7 @@ const sysenter: SystemSemantics = (hart) => {
   registers.setGpr(GPR.rsp, registers.get(CELL.sysenterEsp), isLong ? registers.get(CELL.sysenterEsp + 4) : 0);
   registers.setWords(CELL.pc, registers.get(CELL.sysenterEip), isLong ? registers.get(CELL.sysenterEip + 4) : 0);
   hart.onModesChanged();
+  hart.onSystemCall(pc, from);
   return "jumped";
 };
 

@@ -43,6 +43,8 @@ export interface SystemHart {
   flush(virtualAddress: number | undefined, pcid: number | undefined): void;
   /** `int` and its kin: delivers the vector, from the next instruction. */
   interrupt(vector: number, source: "software" | "trap"): void;
+  /** `syscall` or `sysenter` at `pc` has gone to its handler from that privilege. */
+  onSystemCall(pc: number, from: number): void;
   /** A return from an interrupt or system call has come from that privilege. */
   onReturn(from: number): void;
   /** Enters the resident kernel if there is one and the pc is in its text; false if not. The instruction has retired then. */

@@ -45,3 +45,14 @@ static inline void handle_info(int signal, info_handler handler, int flags) {
     } \
     waitpid(child_, &(status), 0); \
   } while (0)
+
+/** An instruction that no processor has, one that stops for a debugger, and what Linux says of that. */
+#ifdef __x86_64__
+#define ILLEGAL "ud2"
+#define BREAKPOINT "int3"
+#define BREAKPOINT_CODE SI_KERNEL
+#else
+#define ILLEGAL ".word 0"
+#define BREAKPOINT "ebreak"
+#define BREAKPOINT_CODE TRAP_BRKPT
+#endif

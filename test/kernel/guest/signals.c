@@ -147,12 +147,21 @@ static void test_faults(void) {
   char *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (sigsetjmp(escape, 1) == 0) *page = 1;
   CHECK(info.si_signo == SIGSEGV && info.si_code == SEGV_ACCERR && info.si_addr == page);
-  if (sigsetjmp(escape, 1) == 0) __asm__ volatile(".word 0");
+  if (sigsetjmp(escape, 1) == 0) __asm__ volatile(ILLEGAL);
   CHECK(info.si_signo == SIGILL);
-  if (sigsetjmp(escape, 1) == 0) __asm__ volatile("ebreak");
-  CHECK(info.si_signo == SIGTRAP && info.si_code == TRAP_BRKPT);
-  static const unsigned long nowhere[] = {0, 0x8000000000000000, ~0ul, 0x3ffffff000, 0xffffffc000000000, 0x4000000000};
-  for (int i = 0; i < 6; i++) {
+  if (sigsetjmp(escape, 1) == 0) __asm__ volatile(BREAKPOINT);
+  CHECK(info.si_signo == SIGTRAP && info.si_code == BREAKPOINT_CODE);
+#ifdef __x86_64__
+  handle_info(SIGFPE, leave, 0);
+  static volatile int zero;
+  if (sigsetjmp(escape, 1) == 0) zero = 7 / zero;
+  CHECK(info.si_signo == SIGFPE && info.si_code == FPE_INTDIV);
+  if (sigsetjmp(escape, 1) == 0) __asm__ volatile("hlt");
+  CHECK(info.si_signo == SIGSEGV && info.si_code == SI_KERNEL && info.si_addr == NULL);
+#endif
+  static const unsigned long nowhere[] = {0,          0x8000000000000000, ~0ul,          0x3ffffff000,
+                                          0x4000000000, 0xffffffc000000000, 0x7fffffffe000};
+  for (unsigned i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
     info.si_signo = 0;
     if (sigsetjmp(escape, 1) == 0) ((void (*)(void))nowhere[i])();
     CHECK(info.si_signo == SIGSEGV);

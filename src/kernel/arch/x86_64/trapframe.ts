@@ -14,6 +14,7 @@ import type { PhysAddr } from "../../../lib/address.ts";
 import { highHalf, toNumber } from "../../../lib/word64.ts";
 import type { PhysicalMemory } from "../../../machine/physical-memory.ts";
 import { GPR_NAMES, type GPR } from "../../../isa/x86_64/registers.ts";
+import { SYSTEM_CALL } from "../../../isa/x86_64/vectors.ts";
 
 /** General-purpose registers in the order in which they lie, those pushed last first. */
 export const SAVED_REGISTERS = [
@@ -70,8 +71,8 @@ const offsets = GPR_NAMES.map((name) => (name === "rsp" ? TRAPFRAME.rsp : FRAME 
 /** Byte offset of a general-purpose register by its number. */
 export const trapframeOffset = (register: number): number => offsets[register] ?? NaN;
 
-/** `vector` of what came by the instruction `syscall`. Vectors end at 255. */
-export const SYSCALL = 0x100;
+/** `vector` of what came by the instruction `syscall`. */
+export const SYSCALL = SYSTEM_CALL;
 
 /** A 64-bit field as a JS number: signed, nearest beyond 2^53. */
 export function readField(memory: PhysicalMemory, trapframe: PhysAddr, offset: number): number {

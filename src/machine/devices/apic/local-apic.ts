@@ -172,6 +172,8 @@ export function createLocalApics({ base, harts, services, endOfInterrupt, onEnab
       case "init":
         reset(apic, hart);
         services.setInterrupt(hart, REQUEST.INIT, true);
+        // A start-up message counts from here on: the two may come before the hart has looked at either.
+        services.setInterrupt(hart, REQUEST.SIPI, false);
         return true;
       case "startup":
         apic.startVector = vector;
