@@ -268,8 +268,9 @@ eachArch(({ arch, test }) => {
   test("every hart comes up, and the kernel's own translations are where the manual says", () => {
     const guest = bootGuest({
       arch,
-      files: { "bin/hello": portableProgram(arch, HELLO) },
-      argv: ["/bin/hello"],
+      // Long enough for each hart to be called and to come up.
+      files: { "bin/forker": forker(50) },
+      argv: ["/bin/forker"],
       harts: 8,
     });
     guest.finish();
