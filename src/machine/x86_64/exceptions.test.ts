@@ -319,6 +319,7 @@ catch_48:
          iretq\n 1: mov edx, ${port}\n in ${size}, dx\n int3`,
       );
       b.setGate(VECTOR.BP, HANDLERS, 0xee00);
+      b.machine.memory.write16(TSS + 102, 0x68);
       b.machine.memory.fill(TSS + 0x68, 0x1000, 0xff);
       b.machine.memory.write8(TSS + 0x68 + 0x80 / 8, 0b1110_0000);
       b.finish();
