@@ -53,7 +53,7 @@ const program = options.program ?? (options.compiler === "gcc" ? compileWithGcc(
 const QEMU = `qemu-${options.arch}`;
 
 const peers = [
-  { name: "vitrine", command: [process.execPath, CLI, "run", program], env: {} },
+  { name: "vitrine", command: [process.execPath, CLI, "run", "--arch", options.arch, program], env: {} },
   { name: QEMU, command: [QEMU, program], env: { BENCH_SELF: program } },
 ].filter((peer) => {
   const path = findProgram(peer.command[0]);

@@ -62,6 +62,7 @@ function idleProcessor(made: IdleHart[]): Processor<X86Hart> {
       reset: () => {},
       setRunning: () => {},
       useInterpreter: () => {},
+      isStrained: false,
       translate: () => {},
     }),
   };
