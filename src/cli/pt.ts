@@ -85,7 +85,7 @@ function parsePoint(text: string | undefined): Point {
 function describe(k: Kernel, process: Process, withKernel: boolean): string {
   const { space } = process;
   return [
-    `page table of pid ${process.pid} (${process.name}): ${k.arch.format.name}, root frame 0x${space.root.toString(16)}, ASID ${space.asid}, ${space.tablePages} table pages, ${space.residentPages} resident pages`,
+    `page table of pid ${process.pid} (${process.name}): ${k.arch.format.name}, root frame 0x${space.root.toString(16)}, ${k.arch.narration.asidName} ${space.asid}, ${space.tablePages} table pages, ${space.residentPages} resident pages`,
     `an entry covers: ${describeLevels(k)}`,
     formatPageTable(k, space),
     "",

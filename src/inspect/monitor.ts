@@ -105,7 +105,7 @@ function help(): string {
 }
 
 function listProcesses({ k }: MonitorTarget): string {
-  const lines = ["  PID  PPID  PGID STATE       PAGES  TABLES ASID NAME"];
+  const lines = [`  PID  PPID  PGID STATE       PAGES  TABLES ${k.arch.narration.asidName} NAME`];
   for (const process of k.state.processes.values()) {
     const column = (value: number, width: number): string => String(value).padStart(width);
     lines.push(

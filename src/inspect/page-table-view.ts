@@ -112,6 +112,7 @@ export function formatPageTable(k: Kernel, space: AddressSpace): string {
 function describeOwner(k: Kernel, space: AddressSpace, leaf: PageTableEntry): string {
   const region = regionAt(space, leaf.address);
   if (region !== undefined) return regionName(region);
+  if (leaf.count > 1) return "";
   const shared = k.state.memory.sharedPages.find(({ frame }) => leaf.physical === frame * 4096);
   if (shared !== undefined) return `(${shared.name})`;
   return [...k.state.threads.values()].some((thread) => thread.trapframe === leaf.physical) ? "(trapframe)" : "";
@@ -158,12 +159,12 @@ export function regionName(region: Region): string {
   return region.file === undefined ? `[${region.purpose}]` : region.file.path;
 }
 
-/** "0x" and `digits` hex digits; a negative address in two's complement over 64 bits. */
+/** "0x" and at least `digits` hex digits; a negative address in two's complement over 64 bits. */
 export function formatAddress(address: number, digits = 16): string {
   const hi = Math.floor(address / 2 ** 32) >>> 0;
   const lo = address >>> 0;
   const text = hi.toString(16).padStart(8, "0") + (lo % 2 ** 32).toString(16).padStart(8, "0");
-  return `0x${text.slice(16 - Math.min(digits, 16))}`;
+  return `0x${text.replace(/^0+/, "").padStart(digits, "0")}`;
 }
 
 /** 4K, 2M, 1G: the largest unit that divides the size. */

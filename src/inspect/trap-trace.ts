@@ -4,13 +4,14 @@
 //
 //   trap 3: hart 0, pid 2 (hello), 15 instructions in user mode
 //     ecall        pc 0x…10018  cause 8 (environment call from U-mode)  mode U -> S
-//     uservec      satp 0x8000100000080266 -> 0x8000000000080006
+//     uservec      satp 0x8000100000080266 -> 0x8000000000080006  Sv39, ASID 0, the kernel's page table
 //                  saved in the trapframe at 0x3fffffe000 (physical 0x008026b000), by offset:
 //                     40 ra …   48 sp …   112 a0 …
 //     usertrap     scause 8  sepc 0x…10018  stval 0  stvec …            38 instructions of uservec
 //     syscall      64 write(1, "hello"..., 21) = 21
 //     usertrapret  sepc 0x…1001c  sstatus …  sscratch …  stvec …
-//     userret      satp 0x8000000000080006 -> 0x8000100000080266, 31 registers from the trapframe, 34 instructions
+//     userret      satp 0x8000000000080006 -> 0x8000100000080266  Sv39, ASID 1
+//                  31 registers from the trapframe, 34 instructions with sret
 //     sret         pc 0x…1001c  mode S -> U  73 instructions in the kernel
 //
 // and on x86-64, where the instruction is `syscall`, the tables are CR3's, and the way back is sysretq or iretq. What differs is in the
@@ -124,7 +125,7 @@ export function listenToTraps(k: Kernel, listener: TrapListener, options: { read
     const parts = [
       `pc ${formatAddress(trap.pc)}`,
       `cause ${trap.cause} (${k.arch.describeCause(trap.cause, trap.interrupt)})`,
-      ...(trap.tval === 0 ? [] : [`tval ${formatAddress(trap.tval)}`]),
+      ...(trap.tval === 0 ? [] : [`${narration.valueName(trap.cause)} ${formatAddress(trap.tval)}`]),
       `mode ${privilegeName(trap.from)} -> ${privilegeName(trap.to)}`,
     ];
     step(hart.id, narration.nameTrap(trap.cause, trap.interrupt), parts.join("  "));
@@ -139,7 +140,8 @@ export function listenToTraps(k: Kernel, listener: TrapListener, options: { read
     if (passage.leaving) showRegisters(hart.id, "usertrapret", "usertrapret");
     else if (narration.saves !== "") step(hart.id, "uservec", narration.saves);
     const name = passage.leaving ? "userret" : narration.saves === "" ? "uservec" : "";
-    step(hart.id, name, `${narration.spaceRegister} ${passage.space} -> ${value}`);
+    const change = `${narration.spaceRegister} ${passage.space} -> ${value}`;
+    step(hart.id, name, `${change}  ${narration.describeSpace(hi, lo)}`);
     passage.space = value;
   };
 
@@ -163,7 +165,7 @@ export function listenToTraps(k: Kernel, listener: TrapListener, options: { read
       }
       passage.leaving = true;
     } else {
-      step(hart, name, name === "idle" ? "nothing to run: wfi" : "");
+      step(hart, name, name === "idle" ? "nothing to run: the hart waits" : "");
     }
     passage.steppedAt = retired;
   };

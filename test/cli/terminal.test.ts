@@ -69,8 +69,31 @@ function openTerminal(line: string): Terminal {
 const ESCAPE = String.fromCharCode(27);
 /** The shell's prompt, with or without an escape sequence of its line editor behind it. */
 const PROMPT = new RegExp(`# (${ESCAPE}\\[\\w*)?$`);
+/** The monitor's words for each architecture. */
+const WORDS = {
+  riscv64: {
+    version: /vitrine \d.*, riscv64, Sv39/,
+    tree: /L2\[ {2}0\][^]*\(trampoline\)/,
+    walk: ["3ffffff000", /L0\[511\] +leaf/],
+    space: /satp/,
+    call: /environment call from U-mode/,
+    fault: /load page fault in the kernel at fault/i,
+    report: [/\n {2}tp [0-9a-f]{16} /, /satp [0-9a-f]{16}/],
+  },
+  x86_64: {
+    version: /vitrine \d.*, x86_64, x86-64 4-level/,
+    tree: /PML4\[ {2}0\][^]*\(trampoline\)/,
+    walk: ["7fffffffe000", /PT\[510\] +leaf/],
+    space: /kernel_gs_base/,
+    call: /syscall/,
+    fault: /page fault in the kernel at fault/i,
+    report: [/rsp [0-9a-f]{16} /, /cr3 [0-9a-f]{16}/],
+  },
+} as const;
+
 eachArch(({ arch, test }) => {
   const { vitrineCommand } = commandLine(arch);
+  const words = WORDS[arch];
 
   /** Says how it ended, and whether the terminal is as it was: cooked, with echo. */
   const bootLine = (args = ""): string =>
@@ -142,16 +165,16 @@ eachArch(({ arch, test }) => {
     await terminal.expect(/vitrine> $/);
     const answers: readonly (readonly [command: string, answer: RegExp])[] = [
       ["help", /fault +make the kernel fault/],
-      ["version", /vitrine \d.*, riscv64, Sv39/],
+      ["version", words.version],
       ["ps", / 1 +0 +1 \w+ .* init\r\n/],
       ["maps 1", /\[stack\]/],
-      ["pt 1", /L2\[ {2}0\][^]*\(trampoline\)/],
-      ["pt 1 3ffffff000", /L0\[511\] +leaf/],
+      ["pt 1", words.tree],
+      [`pt 1 ${words.walk[0]}`, words.walk[1]],
       ["pt", /which process/],
       ["maps 999", /no process 999/],
       ["frames", /\d+ frames of 4K, \d+ free/],
-      ["regs", /hart 0: [^]*hart 1: [^]*satp/],
-      ["traps", /system calls[^]*environment call from U-mode/],
+      ["regs", new RegExp(`hart 0: [^]*hart 1: [^]*${words.space.source}`)],
+      ["traps", new RegExp(`system calls[^]*${words.call.source}`)],
       ["bogus", /no such command; try help/],
     ];
     for (const [command, answer] of answers) {
@@ -176,24 +199,18 @@ eachArch(({ arch, test }) => {
       await terminal.expect(/vitrine> $/);
       terminal.type(`${command}\r`);
       const [report] = await terminal.expect(/kernel panic on hart 0:[^]*\nstatus/);
-      assert.match(
-        report,
-        command === "panic" ? /asked for from the monitor/ : /load page fault in the kernel at fault/i,
-      );
-      assert.match(report, /\n {2}tp [0-9a-f]{16} /);
-      assert.match(report, /satp [0-9a-f]{16}/);
+      assert.match(report, command === "panic" ? /asked for from the monitor/ : words.fault);
+      for (const registers of words.report) assert.match(report, registers);
       assert.equal((await terminal.expect(/\s(\d+)\s+icanon echo\s+done/))[1], "125");
     });
   }
 
   test("SIGTERM to the host's process leaves the terminal as it was", { skip }, async () => {
-    const terminal = openTerminal(
-      `${vitrineCommand("boot")} & pid=$!; (sleep 3; kill $pid) & fg %1; ${bootLine().split("; ").slice(1).join("; ")}`.replace(
-        /^/,
-        "set -m; ",
-      ),
-    );
+    const report = bootLine().split("; ").slice(1).join("; ");
+    const terminal = openTerminal(`set -m; ${vitrineCommand("boot")} & echo "pid $!"; fg %1; ${report}`);
+    const [, pid] = await terminal.expect(/pid (\d+)/);
     await terminal.expect(PROMPT);
+    process.kill(Number(pid), "SIGTERM");
     assert.equal((await terminal.expect(RESTORED))[1], "143");
   });
 

@@ -145,7 +145,7 @@ eachArch(({ arch, test }) => {
     system.resume();
     const state = await system.stopped;
     assert.equal(state.status, 125);
-    assert.match(state.report ?? "", /load page fault in the kernel at fault/i);
+    assert.match(state.report ?? "", /page fault in the kernel at fault/i);
   });
 
   test("close while a program waits or computes returns soon", async () => {

@@ -120,12 +120,16 @@ export interface Narration {
   /** The register that selects the page tables, and what a value of it says. */
   readonly spaceRegister: string;
   describeSpace(hi: number, lo: number): string;
+  /** What the manual calls the number that tells the translations of spaces apart. */
+  readonly asidName: string;
   /** The state in which a hart begins, before its first instruction. */
   describeReset(hart: Hart): string;
   /** A return that is a step of start-up, in words; undefined for all others. */
   describeStartupReturn(hart: Hart, from: number): string | undefined;
   /** What came: "ecall", "syscall", "int 0x80", "exception", "interrupt". */
   nameTrap(cause: number, interrupt: boolean): string;
+  /** What the value is that the hart reports beside an exception: "stval"; "cr2", "error code". */
+  valueName(cause: number): string;
   /** The instruction that has just gone back from `from`. */
   nameReturn(hart: Hart, from: number): string;
   /** Which of the hart's registers tell of a step, by their names in `hartRegisters`; one that is not there is left out. */

@@ -28,6 +28,7 @@ export const narration: Narration = {
   userPrivilege: PRIVILEGE.user,
   privilegeName: (privilege) => ["U", "S", "?", "M"][privilege] ?? "?",
   spaceRegister: "satp",
+  asidName: "ASID",
   describeSpace(hi) {
     if (hi >>> SATP_HI_SHIFT.MODE === SATP_MODE.bare) return "paging off";
     const asid = (hi & SATP_HI.ASID) >>> SATP_HI_SHIFT.ASID;
@@ -40,6 +41,7 @@ export const narration: Narration = {
     if (interrupt) return "interrupt";
     return ENVIRONMENT_CALLS.has(cause) ? "ecall" : "exception";
   },
+  valueName: () => "stval",
   nameReturn: (_hart: Hart, from) => (from === PRIVILEGE.machine ? "mret" : "sret"),
   registersAt: (step) => REGISTERS[step],
   saves: "",

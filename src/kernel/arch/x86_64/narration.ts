@@ -14,11 +14,17 @@ import { SYSCALL } from "./trapframe.ts";
 
 const USER = 3;
 
+/** What `syscall` takes and leaves: the return address and flags, and where it goes by which MSRs. */
+const SYSCALL_REGISTERS = ["rcx", "r11", "star", "lstar", "sfmask"];
+/** The stack that a gate has found: the end of what it pushed. */
+const VECTOR_REGISTERS = ["rsp", "cs"];
+
 export const narration: Narration = {
   symbolize,
   userPrivilege: USER,
   privilegeName: (privilege) => `ring ${privilege}`,
   spaceRegister: "cr3",
+  asidName: "PCID",
   describeSpace(hi, lo) {
     const space = { hi, lo };
     if (tablesOf({ space, virtualPage: 0, physicalPage: 0, access: "load", privilege: 0 }) === undefined) {
@@ -35,6 +41,7 @@ export const narration: Narration = {
     if (cause === INTERRUPT.legacyCall) return "int 0x80";
     return interrupt ? "interrupt" : "exception";
   },
+  valueName: (cause) => (cause === VECTOR.PF ? "cr2" : "error code"),
   nameReturn,
   registersAt: (step, cause) => registersAt(step, cause),
   saves: "swapgs",
@@ -50,11 +57,13 @@ function nameReturn(from: Hart): string {
 function registersAt(step: NarratedStep, cause: number): readonly string[] {
   switch (step) {
     case "trap":
-      return cause === SYSCALL ? ["star", "lstar", "sfmask"] : [];
+      // Before swapgs: the program's own base, and beside it the trapframe's address.
+      return [...(cause === SYSCALL ? SYSCALL_REGISTERS : VECTOR_REGISTERS), "gs_base", "kernel_gs_base"];
     case "usertrap":
-      return cause === VECTOR.PF ? ["cr2", "kernel_gs_base"] : ["kernel_gs_base"];
+      return cause === VECTOR.PF ? ["cr2", "gs_base", "kernel_gs_base"] : ["gs_base", "kernel_gs_base"];
     case "usertrapret":
-      return ["rax", "rsp", "gs_base"];
+      // rax is what CR3 gets, with the PCID and the bit that keeps its translations.
+      return ["rax", "rsp", "gs_base", "kernel_gs_base"];
   }
 }
 
