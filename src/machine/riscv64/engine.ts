@@ -5,7 +5,8 @@ import type { Engine, EngineMachine, Processor } from "../processor.ts";
 import { CodeCache } from "./code.ts";
 import { HartCore } from "./hart-core.ts";
 import type { RiscvHart } from "./hart.ts";
-import { buildInterpreterModule, instantiateInterpreter, type InterpreterKind } from "./interpreter.ts";
+import { instantiateInterpreter, type InterpreterKind } from "./interpreter.ts";
+import { joinedInterpreter, plainInterpreter } from "./interpreters.prebuilt.ts";
 import { codeBytes } from "./layout.ts";
 import { Regions } from "./regions.ts";
 
@@ -21,7 +22,7 @@ const compiled = new Map<InterpreterKind, WasmModule>();
 function compileInterpreter(kind: InterpreterKind): WasmModule {
   let module = compiled.get(kind);
   if (module === undefined) {
-    module = compileModule(buildInterpreterModule(kind));
+    module = compileModule(kind === "plain" ? plainInterpreter() : joinedInterpreter());
     compiled.set(kind, module);
   }
   return module;

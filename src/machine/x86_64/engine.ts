@@ -5,7 +5,8 @@ import type { Engine, EngineMachine, Processor } from "../processor.ts";
 import { CODE_BYTES, CodeCache } from "./code.ts";
 import { HartCore } from "./hart-core.ts";
 import type { X86Hart } from "./hart.ts";
-import { buildInterpreterModule, instantiateInterpreter } from "./interpreter.ts";
+import { instantiateInterpreter } from "./interpreter.ts";
+import { joinedInterpreter, plainInterpreter } from "./interpreters.prebuilt.ts";
 import type { InterpreterKind } from "./operations.ts";
 import { Regions } from "./regions.ts";
 
@@ -21,7 +22,7 @@ const compiled = new Map<InterpreterKind, WasmModule>();
 function compileInterpreter(kind: InterpreterKind): WasmModule {
   let module = compiled.get(kind);
   if (module === undefined) {
-    module = compileModule(buildInterpreterModule(kind));
+    module = compileModule(kind === "plain" ? plainInterpreter() : joinedInterpreter());
     compiled.set(kind, module);
   }
   return module;

@@ -4,7 +4,7 @@
 // moves with it.
 
 import { PAGE_SIZE } from "../../lib/address.ts";
-import { bootImage } from "../../kernel/arch/riscv64/boot.ts";
+import { bootImage } from "../../kernel/arch/riscv64/image.prebuilt.ts";
 import { ENTRY } from "../../kernel/arch/riscv64/entries.ts";
 import { IMAGE, imagePage, RAM_BASE, TEXT_END, TEXT_START } from "../../kernel/arch/riscv64/layout.ts";
 import { riscv64 } from "../../kernel/arch/riscv64/riscv64.ts";

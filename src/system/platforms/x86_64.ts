@@ -3,7 +3,7 @@
 // Hart 0 starts at the image in 32-bit protected mode; the others wait for its start-up messages. The boot tables map kernel text where the
 // kernel's own will, so the binding is the same from the first instruction on.
 
-import { bootImage } from "../../kernel/arch/x86_64/boot.ts";
+import { bootImage } from "../../kernel/arch/x86_64/image.prebuilt.ts";
 import { IMAGE_BASE, RAM_BASE, TEXT_END, TEXT_START } from "../../kernel/arch/x86_64/layout.ts";
 import { describeHart, enterKernel } from "../../kernel/arch/x86_64/trap.ts";
 import { x86_64 } from "../../kernel/arch/x86_64/x86_64.ts";

@@ -56,3 +56,6 @@ const KERNEL_STACKS = virtAddr(-0x1000_0000);
 /** Lowest address of a hart's kernel stack; its guard page is the page before. */
 export const kernelStackBase = (hart: number): VirtAddr =>
   virtAddr(KERNEL_STACKS + (hart + 1) * PAGE_SIZE + hart * KERNEL_STACK_FRAMES * PAGE_SIZE);
+
+/** The word of the data page that tells waiting harts the kernel's satp; 0 until it is known. */
+export const SATP_WORD = imagePage(IMAGE.data);

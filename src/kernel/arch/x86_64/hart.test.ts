@@ -5,9 +5,10 @@ import { test } from "node:test";
 import { readU16, readU32, readU64 } from "../../../lib/bytes.ts";
 import { ATTRIBUTE, SYSTEM_TYPE, TSS64 } from "../../../isa/x86_64/segments.ts";
 import { VECTOR } from "../../../isa/x86_64/vectors.ts";
-import { bootImage, symbolAddress } from "./boot.ts";
+import { symbolAddress } from "./boot.ts";
 import { INTERRUPT, VECTORS } from "./entries.ts";
 import { encodeHartPage, HART_PAGE, IDT_SIZE, SELECTORS } from "./hart.ts";
+import { bootImage } from "./image.prebuilt.ts";
 import { hartPage, IMAGE, kernelStackBase, KERNEL_STACK_FRAMES, layout, TABLES_PAGE } from "./layout.ts";
 import { TRAPFRAME } from "./trapframe.ts";
 

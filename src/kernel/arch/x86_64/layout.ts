@@ -85,3 +85,6 @@ const KERNEL_STACKS = virtAddr(-0x1000_0000);
 /** Lowest address of a hart's kernel stack; its guard page is the page before. */
 export const kernelStackBase = (hart: number): VirtAddr =>
   virtAddr(KERNEL_STACKS + (hart + 1) * PAGE_SIZE + hart * KERNEL_STACK_FRAMES * PAGE_SIZE);
+
+/** Offset in the tables page of the kernel's CR3, for traps that may find any space. */
+export const KERNEL_CR3 = 0xff8;

@@ -24,9 +24,6 @@ import { ENTRY, OWN_STACKS, USER_VECTORS, VECTORS } from "./entries.ts";
 import { IDT_SIZE, SELECTORS } from "./hart.ts";
 import { SAVED_REGISTERS, SYSCALL, TRAPFRAME } from "./trapframe.ts";
 
-/** Offset in the tables page of the kernel's CR3, for traps that may find any space. */
-export const KERNEL_CR3 = 0xff8;
-
 const save = SAVED_REGISTERS.map(
   (name, index) => `    mov qword ptr gs:[${TRAPFRAME.registers + index * 8}], ${name}`,
 ).join("\n");
