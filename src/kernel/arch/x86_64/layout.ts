@@ -63,6 +63,7 @@ export const layout: AddressLayout = {
   stackTop: virtAddr(USER_TOP - 2 * PAGE_SIZE),
   // Below the largest stack that the default limit allows, its guard gap, and some more.
   mmapTop: virtAddr(USER_TOP - 0x0800_0000),
+  lowMappings: { start: virtAddr(0x4000_0000), end: virtAddr(0x8000_0000) },
   pieBase: virtAddr(0x5555_5555_4000),
 };
 
