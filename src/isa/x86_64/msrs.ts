@@ -54,7 +54,14 @@ export const APIC_BASE = {
 } as const;
 
 /** IA32_MISC_ENABLE, low half, and the execute-disable bit in its high half. */
-export const MISC_ENABLE = { FAST_STRINGS: 1 << 0, LIMIT_CPUID: 1 << 22 } as const;
+export const MISC_ENABLE = {
+  FAST_STRINGS: 1 << 0,
+  THERMAL_CONTROL: 1 << 3,
+  SPEED_STEP: 1 << 16,
+  MONITOR: 1 << 18,
+  LIMIT_CPUID: 1 << 22,
+  XTPR_DISABLE: 1 << 23,
+} as const;
 export const MISC_ENABLE_HI = { XD_DISABLE: 1 << 2 } as const;
 
 /** IA32_PAT at reset: WB, WT, UC-, UC, and the same again. */

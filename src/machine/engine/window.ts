@@ -76,6 +76,11 @@ export class HartWindow {
     this.set(this.cells.fuel, this.fuel - 1);
   }
 
+  /** Takes one back. */
+  unretire(): void {
+    this.set(this.cells.fuel, this.fuel + 1);
+  }
+
   /** Lets time pass in which nothing retires. */
   passTime(ns: number): void {
     this.setDouble(this.cells.idleNs, this.getDouble(this.cells.idleNs) + ns);

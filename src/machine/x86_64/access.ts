@@ -17,6 +17,7 @@ import type { AccessSize, BusWord } from "../bus.ts";
 import type { TlbSet } from "../engine/tlb.ts";
 import type { AccessType, Hart, Translation } from "../hart.ts";
 import type { EngineMachine } from "../processor.ts";
+import { isArmed, noteAccess } from "./breakpoints.ts";
 import { CELL, segmentAttributes, segmentBase, segmentLimit } from "./layout.ts";
 import { isCanonical, PHYSICAL_ADDRESS_BITS, walk, type WalkMemory, type WalkRequest, type WalkResult } from "./mmu.ts";
 import type { Registers } from "./registers.ts";
@@ -66,6 +67,8 @@ export class MemoryAccess implements WalkMemory {
   private isPaging = false;
   /** Misaligned accesses raise #AC: CPL 3, CR0.AM, RFLAGS.AC. */
   private checksAlignment = false;
+  /** Breakpoints are enabled: those of data are noted. */
+  isWatched = false;
   private readonly word: BusWord = { lo: 0, hi: 0 };
   private readonly span: Span = newSpan();
   private readonly request: WalkRequest = {
@@ -99,6 +102,7 @@ export class MemoryAccess implements WalkMemory {
     const isUser = registers.cpl === 3;
     const ac = registers.hasFlag(RFLAGS.AC);
     this.checksAlignment = isUser && ac && (registers.get(CELL.cr0) & CR0.AM) !== 0;
+    this.isWatched = isArmed(registers);
     registers.set(CELL.tlb, this.select(isUser, !ac));
   }
 
@@ -108,12 +112,13 @@ export class MemoryAccess implements WalkMemory {
    */
   selectImplicit(): void {
     this.checksAlignment = false;
+    this.isWatched = false;
     this.select(false, true);
   }
 
-  /** Whether `checksAlignment` makes the interpreter unfit to run. */
-  get needsAlignmentChecks(): boolean {
-    return this.checksAlignment;
+  /** Whether accesses have more to be looked at than the interpreter does. */
+  get isChecked(): boolean {
+    return this.checksAlignment || this.isWatched;
   }
 
   private select(isUser: boolean, isSmapInForce: boolean): number {
@@ -279,6 +284,7 @@ export class MemoryAccess implements WalkMemory {
     span.first = this.translate(access, lo, hi);
     if (span.first < 0) return false;
     span.firstSize = Math.min(size, 4096 - (lo & 4095));
+    if (this.isWatched) noteAccess(this.registers, access, lo, hi, size);
     if (span.firstSize === size) return true;
     const next = (lo >>> 0) + span.firstSize;
     // Where addresses have 32 bits the first page follows the last.

@@ -161,6 +161,11 @@ export class CodeCache {
     return this.words[(record + field) >> 2] ?? 0;
   }
 
+  /** The offset of the transfer by which control has left the page at a record; undefined where it has come to the end. */
+  transferOffset(record: number): number | undefined {
+    return this.opAt(record) === OP.nextPage ? undefined : this.offsetAt(record);
+  }
+
   /** The shape of the instruction that a record's handler begins with; undefined where it has none. */
   shapeOf(record: number): Shape | undefined {
     const { shapes, pairList } = this.operations;

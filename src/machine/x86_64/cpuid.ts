@@ -5,6 +5,7 @@
  * features that we have; leaves 4, 0xb and 0x15 are Intel's forms. Speculation, performance counters, virtualization, and everything
  * after SSE4.2 are absent. Intel SDM volume 2, CPUID.
  */
+import { MISC_ENABLE, MISC_ENABLE_HI } from "../../isa/x86_64/msrs.ts";
 import { CR4 } from "../../isa/x86_64/registers.ts";
 import { CELL } from "./layout.ts";
 import { PHYSICAL_ADDRESS_BITS } from "./mmu.ts";
@@ -22,6 +23,8 @@ const BRAND = "Vitrine x86-64";
 /** Family 6, model 0x1a, stepping 5. */
 export const SIGNATURE = 0x000106a5;
 const LAST_BASIC_LEAF = 0x16;
+/** … with IA32_MISC_ENABLE's "limit CPUID maxval". */
+const LIMITED_LEAF = 3;
 const LAST_EXTENDED_LEAF = 0x80000008;
 /** The time-stamp counter and the local APIC's timer count nanoseconds. */
 const CLOCK_HZ = 1_000_000_000;
@@ -45,7 +48,8 @@ const STRUCTURED_ECX = bits(2);
 const STRUCTURED_EDX = bits(29);
 /** Leaf 0x80000001, ecx: LAHF in 64-bit mode, PREFETCHW. edx: NX, 1-GiB pages, RDTSCP, long mode; SYSCALL, seen in 64-bit code only. */
 const EXTENDED_ECX = bits(0, 8);
-const EXTENDED_EDX = bits(20, 26, 27, 29);
+const NX = 1 << 20;
+const EXTENDED_EDX = bits(26, 27, 29);
 const SYSCALL = 1 << 11;
 /** Leaf 6, eax: the APIC timer never stops. Leaf 0x80000007, edx: the time-stamp counter neither stops nor changes. */
 const ALWAYS_RUNNING_TIMER = 1 << 2;
@@ -66,14 +70,22 @@ export function cpuid(registers: Registers, id: number, harts: number, leaf: num
   const number = leaf >>> 0;
   if (number >= 0x80000000 && number <= LAST_EXTENDED_LEAF) return extendedLeaf(registers, number);
   // What is beyond the last leaf is the last basic one.
-  return basicLeaf(registers, id, harts, number <= LAST_BASIC_LEAF ? number : LAST_BASIC_LEAF, subleaf >>> 0);
+  const last = lastBasicLeaf(registers);
+  return basicLeaf(registers, id, harts, number <= last ? number : last, subleaf >>> 0);
 }
+
+const lastBasicLeaf = (registers: Registers): number =>
+  (registers.get(CELL.miscEnable) & MISC_ENABLE.LIMIT_CPUID) === 0 ? LAST_BASIC_LEAF : LIMITED_LEAF;
+
+/** IA32_MISC_ENABLE turns NX off: CPUID hides it, and EFER.NXE cannot be set. */
+export const isExecuteDisableOff = (registers: Registers): boolean =>
+  (registers.get(CELL.miscEnable + 4) & MISC_ENABLE_HI.XD_DISABLE) !== 0;
 
 function basicLeaf(registers: Registers, id: number, harts: number, leaf: number, subleaf: number): CpuidResult {
   switch (leaf) {
     case 0: {
       const [ebx, edx, ecx] = [0, 4, 8].map((at) => textWord(VENDOR, at)) as [number, number, number]; // three words
-      return { eax: LAST_BASIC_LEAF, ebx, ecx, edx };
+      return { eax: lastBasicLeaf(registers), ebx, ecx, edx };
     }
     case 1: {
       const hasOsXsave = (registers.get(CELL.cr4) & CR4.OSXSAVE) !== 0;
@@ -116,7 +128,7 @@ function extendedLeaf(registers: Registers, leaf: number): CpuidResult {
       return {
         ...NOTHING,
         ecx: EXTENDED_ECX,
-        edx: EXTENDED_EDX | (registers.codeMode === 64 ? SYSCALL : 0),
+        edx: EXTENDED_EDX | (isExecuteDisableOff(registers) ? 0 : NX) | (registers.codeMode === 64 ? SYSCALL : 0),
       };
     case 0x80000002:
     case 0x80000003:

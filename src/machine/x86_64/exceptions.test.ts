@@ -343,6 +343,45 @@ catch_48:
     assert.deepEqual(taken(b), [[VECTOR.AC, 0]]);
     assert.equal(b.quad(STACK.rsp0 - 48), 0);
   });
+
+  test(`${tier}: a near transfer to a non-canonical address faults where it is, with the stack pointer as before`, () => {
+    const program = (transfer: string): string => `
+       mov  rax, 0xaaaaaaaaaaaaaaaa
+       lea  rbx, [rip + target]
+       mov  rsp, ${STACK.kernel} - 64
+       mov  [rsp], rax
+       mov  ecx, 100
+1:     dec  ecx
+       jnz  1b
+bad:   ${transfer}
+target: .quad 0xaaaaaaaaaaaaaaaa`;
+    for (const transfer of ["jmp rax", "jmp [rbx]", "call rax", "call [rbx]", "ret", "ret 24"]) {
+      const b = bench(tier, program(transfer));
+      b.finish();
+      assert.deepEqual(taken(b), [[VECTOR.GP, 0]]);
+      assert.equal(b.traps[0]?.pc, b.symbol("bad"));
+      assert.equal(b.quad(b.gpr("rsp") + 32), STACK.kernel - 64, transfer);
+      assert.equal(b.hart.instructionsRetired, 6 + 200 - 1 + 1);
+    }
+  });
+
+  test(`${tier}: a return to user code keeps the bases of segments that become null`, () => {
+    const b = bench(
+      tier,
+      `mov  ax, DATA
+       mov  gs, ax
+       mov  eax, ${PAGES}
+       wrgsbase rax
+       mov  dword ptr [rax + 8], 77
+       lea  rsi, [rip + 1f]
+       jmp  user
+1:     mov  ebx, gs
+       mov  ecx, gs:[8]
+       hlt`,
+    );
+    b.finish();
+    assert.deepEqual([b.gpr("rbx"), b.gpr("rcx")], [0, 77]);
+  });
 }
 
 /** A local APIC that offers these vectors, one after the other. */

@@ -20,6 +20,7 @@ import { GPR, RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { ATTRIBUTE, GATE, SYSTEM_TYPE, TSS32, TSS64 } from "../../isa/x86_64/segments.ts";
 import { isContributory, pushesErrorCode, SELECTOR_ERROR, VECTOR } from "../../isa/x86_64/vectors.ts";
 import { addWords, type MemoryAccess } from "./access.ts";
+import { RESUME_FLAG } from "./breakpoints.ts";
 import { CELL, segmentAttributes, segmentSelector, TR } from "./layout.ts";
 import { isCanonical } from "./mmu.ts";
 import type { Registers } from "./registers.ts";
@@ -278,9 +279,13 @@ export class Exceptions {
     return access.writeBytes(lo, hi, new Uint8Array(frame.buffer, 0, size));
   }
 
-  /** What is pushed as RFLAGS: RF keeps an instruction that faulted from meeting its breakpoint again. */
+  /** What is pushed as RFLAGS: RF keeps an instruction that faulted, but at its breakpoint, from meeting that again. */
   private pushedFlags(event: Interruption): number {
-    return event.source === "fault" ? this.registers.rflags | RFLAGS.RF : this.registers.rflags;
+    const { registers } = this;
+    const isResumed = event.source === "fault" && event.vector !== VECTOR.DB;
+    return isResumed || (registers.get(CELL.debugState) & RESUME_FLAG) !== 0
+      ? registers.rflags | RFLAGS.RF
+      : registers.rflags;
   }
 
   private enterHandler(event: Interruption, isInterruptGate: boolean, lo: number, hi: number): void {
@@ -289,6 +294,7 @@ export class Exceptions {
     registers.setWords(CELL.pc, lo, hi);
     registers.set(CELL.waiting, 0);
     registers.set(CELL.interruptShadow, 0);
+    registers.set(CELL.debugState, registers.get(CELL.debugState) & ~RESUME_FLAG);
     if (event.vector === VECTOR.NMI && event.source === "interrupt") registers.set(CELL.nmiBlocked, 1);
   }
 }

@@ -14,9 +14,10 @@ import { isCanonical } from "./mmu.ts";
 import type { Operands } from "./operands.ts";
 import type { Registers } from "./registers.ts";
 
-const isSystemCall: readonly boolean[] = INSTRUCTIONS.map(
-  ({ mnemonic }) => mnemonic === "syscall" || mnemonic === "sysenter",
-);
+const SYSTEM_CALLS: ReadonlySet<string> = new Set(["syscall", "sysret", "sysenter", "sysexit"]);
+const isSystemCall: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => SYSTEM_CALLS.has(mnemonic));
+const isCall: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => mnemonic === "call");
+const isReturn: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => mnemonic === "ret");
 
 export class InstructionFetch {
   private readonly machine: AccessMachine;
@@ -100,6 +101,15 @@ export class InstructionFetch {
     return decoded.operandCount === 0 || decoded.operands[0].kind !== OPERAND.relative;
   }
 
+  /** By how much a near call or return moves the stack pointer. */
+  stackMovementOf(decoded: Decoded): number {
+    if (isCall[decoded.id] === true) return -decoded.operandSize;
+    if (isReturn[decoded.id] === true)
+      return decoded.operandSize + (decoded.operandCount > 0 ? decoded.immLo & 0xffff : 0);
+    return 0;
+  }
+
+  /** A system call or the return from one: traced as RFLAGS.TF is after it. */
   isSystemCall(decoded: Decoded): boolean {
     return isSystemCall[decoded.id] === true;
   }

@@ -14,7 +14,7 @@
  * preempt at the same instruction. Code that is not 64-bit, single-stepping and alignment checks are the exact tier's alone.
  */
 import { newDecoded, type Decoded } from "../../isa/x86_64/decode-types.ts";
-import { RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
+import { GPR, RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { VECTOR, SYSTEM_CALL } from "../../isa/x86_64/vectors.ts";
 import { hexNumber64, toNumber, type Word64 } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
@@ -22,14 +22,15 @@ import type { Layout } from "../engine/layout.ts";
 import { TlbSet } from "../engine/tlb.ts";
 import type { AccessType, TlbEntry, Translation } from "../hart.ts";
 import type { EngineHart, EngineMachine, Tier } from "../processor.ts";
-import { MemoryAccess } from "./access.ts";
+import { addWords, MemoryAccess } from "./access.ts";
+import { DR6, meetInstruction, reportDebug, RESUME_FLAG } from "./breakpoints.ts";
 import type { CodeCache } from "./code.ts";
 import { Computation } from "./computation.ts";
 import { Exceptions, type Interruption } from "./exceptions.ts";
 import { InstructionFetch } from "./fetch.ts";
 import type { SegmentState, SystemRegister, X86Hart } from "./hart.ts";
 import type { InterpreterHost } from "./interpreter.ts";
-import { CELL } from "./layout.ts";
+import { CELL, segmentBase } from "./layout.ts";
 import { REQUEST, type LocalApicPort } from "./local-apic-port.ts";
 import { isCanonical } from "./mmu.ts";
 import { Operands } from "./operands.ts";
@@ -40,7 +41,6 @@ import { resetHart, startHart } from "./reset.ts";
 import { refreshCodeMode, Segmentation } from "./segmentation.ts";
 import { systemSemanticsOf, type SystemHart, type SystemOutcome } from "./system.ts";
 import { readSystemRegister, writeSystemRegister } from "./system-register-names.ts";
-import { DR6_BS } from "./system-registers.ts";
 import { SHADOW } from "./system-segments.ts";
 import { FXSAVE_BYTES, packFxsave, unpackFxsave } from "./system-state.ts";
 
@@ -163,7 +163,19 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
 
   miss(): number {
     this.isCheckPoint = true;
+    if (!isCanonical(this.registers.pcHi)) this.takeTransferBack();
     return this.proceed();
+  }
+
+  /** The interpreter has gone to a non-canonical address: if by a transfer, that is its fault. */
+  private takeTransferBack(): void {
+    const { registers, code, decoded } = this;
+    const offset = code.transferOffset(registers.get(CELL.ip));
+    if (offset === undefined) return;
+    registers.setWords(CELL.pc, registers.get(CELL.pageBase) + offset, registers.get(CELL.pageBase + 4));
+    registers.unretire();
+    if (this.fetch.next(decoded)) this.refuseTransfer();
+    this.raiseFault();
   }
 
   /** Goes on after the host has changed the state: RESUME with the record found, or LEAVE. */
@@ -193,7 +205,7 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
       registers.get(CELL.codeMode) !== 64 ||
       registers.get(CELL.interruptShadow) !== 0 ||
       registers.hasFlag(RFLAGS.TF) ||
-      access.needsAlignmentChecks
+      access.isChecked
     );
   }
 
@@ -235,16 +247,19 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
 
   // --- The exact tier ----------------------------------------------------------------------------------------------
 
-  /** Executes the instruction at the pc, or takes its exception. */
+  /** Executes the instruction at the pc, or takes its exception; then the debug traps that follow it. */
   private stepOne(): void {
     const { registers, decoded } = this;
     const wasTraced = registers.hasFlag(RFLAGS.TF);
+    const debugState = registers.get(CELL.debugState);
+    if (this.access.isWatched && this.isAtBreakpoint()) return this.raiseFault();
     if (!this.fetch.next(decoded)) return this.raiseFault();
     registers.set(CELL.stepTransferred, 0);
+    if (debugState !== 0) registers.set(CELL.debugState, debugState & ~RESUME_FLAG);
     const outcome = this.perform();
     switch (outcome) {
       case "done":
-        this.completeStep();
+        if (!this.completeStep()) return this.failStep(debugState);
         break;
       case "jumped":
         registers.retire();
@@ -252,21 +267,49 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
         break;
       case "repeat":
         this.isCheckPoint = true;
+        if (debugState !== 0)
+          registers.set(CELL.debugState, registers.get(CELL.debugState) | (debugState & RESUME_FLAG));
         break;
       case "entered":
-        return;
+        // The way in is not traced.
+        return this.trapAfter(false);
       case "undefined":
         this.access.fail(VECTOR.UD);
-        return this.raiseFault();
+        return this.failStep(debugState);
       case "faulted":
-        return this.raiseFault();
+        return this.failStep(debugState);
     }
     const shadow = registers.get(CELL.interruptShadow);
     const left = (shadow & SHADOW.COUNT) - 1;
     if (shadow !== 0) registers.set(CELL.interruptShadow, left > 0 ? left | (shadow & SHADOW.DEBUG) : 0);
-    // What has cleared TF on the way into the kernel is not traced, and a load of ss not before what follows it.
-    const isShadowed = left > 0 && (shadow & SHADOW.DEBUG) !== 0;
-    if (wasTraced && !isShadowed && !this.fetch.isSystemCall(decoded)) this.raiseTrap();
+    // After a load of ss debug traps wait for the next instruction.
+    if (left > 0 && (shadow & SHADOW.DEBUG) !== 0) return;
+    this.trapAfter(this.fetch.isSystemCall(decoded) ? registers.hasFlag(RFLAGS.TF) : wasTraced);
+  }
+
+  /** The instruction faults: what it met of breakpoints does not count. */
+  private failStep(debugState: number): void {
+    const { registers } = this;
+    if (registers.get(CELL.debugState) !== debugState) registers.set(CELL.debugState, debugState & ~RESUME_FLAG);
+    this.raiseFault();
+    this.trapAfter(false);
+  }
+
+  /** Takes the trap of an instruction that was traced, or has met breakpoints. */
+  private trapAfter(isTraced: boolean): void {
+    if (isTraced || (this.registers.get(CELL.debugState) & DR6.MET) !== 0) this.raiseTrap(isTraced);
+  }
+
+  /** Whether there is a breakpoint at the pc that has not been reported; its fault is noted. */
+  private isAtBreakpoint(): boolean {
+    const { registers, access } = this;
+    if ((registers.get(CELL.debugState) & RESUME_FLAG) !== 0) return false;
+    if ((registers.get(CELL.interruptShadow) & SHADOW.DEBUG) !== 0) return false;
+    const is64 = registers.codeMode === 64;
+    const base = is64 ? 0 : registers.get(segmentBase(SEGMENT.cs));
+    if (!meetInstruction(registers, (registers.pcLo + base) | 0, is64 ? registers.pcHi : 0)) return false;
+    access.fail(VECTOR.DB);
+    return true;
   }
 
   private perform(): SystemOutcome {
@@ -277,8 +320,8 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     return system(this, decoded);
   }
 
-  /** Retires the instruction, and goes to the next pc. */
-  private completeStep(): void {
+  /** Retires the instruction, and goes to the next pc; false if that is none, with the fault noted. */
+  private completeStep(): boolean {
     const { registers } = this;
     const isTransfer = registers.get(CELL.stepTransferred) !== 0;
     let lo = registers.get(CELL.nextPc);
@@ -286,12 +329,24 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     if (registers.get(CELL.codeMode) !== 64) {
       hi = 0;
       if (isTransfer && this.decoded.operandSize === 2) lo &= 0xffff;
+    } else if (isTransfer && !isCanonical(hi)) {
+      return this.refuseTransfer();
     }
     const samePage = (lo & -4096) === (registers.pcLo & -4096) && hi === registers.pcHi;
     const isBackward = isTransfer && lo >>> 0 <= registers.pcLo >>> 0;
     this.isCheckPoint = !samePage || isBackward || (isTransfer && this.fetch.isIndirect(this.decoded));
     registers.setWords(CELL.pc, lo, hi);
     registers.retire();
+    return true;
+  }
+
+  /** A near transfer to a non-canonical address is a fault of its own, so the stack pointer is what it was before. */
+  private refuseTransfer(): false {
+    const { registers, decoded, access } = this;
+    const moved = this.fetch.stackMovementOf(decoded);
+    const { lo, hi } = addWords(registers.rspLo, registers.rspHi, -moved);
+    registers.setGpr(GPR.rsp, lo, hi);
+    return access.fail(VECTOR.GP);
   }
 
   load(size: number, lo: number, hi: number): number {
@@ -319,16 +374,16 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     this.deliver();
   }
 
-  /** A single-step trap, after an instruction. */
-  private raiseTrap(): void {
+  /** A debug trap, after an instruction. */
+  private raiseTrap(isTraced: boolean): void {
     const { registers } = this;
-    const dr6 = CELL.debug + 6 * 8;
-    registers.set(dr6, registers.get(dr6) | DR6_BS);
+    reportDebug(registers, isTraced ? DR6.BS : 0);
     this.interruptAt(VECTOR.DB, "trap", registers.pcLo, registers.pcHi);
   }
 
   interrupt(vector: number, source: "software" | "trap"): void {
     const { registers } = this;
+    if (vector === VECTOR.DB && source === "trap") reportDebug(registers, 0);
     this.interruptAt(vector, source, registers.get(CELL.nextPc), registers.get(CELL.nextPc + 4));
   }
 

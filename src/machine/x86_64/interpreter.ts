@@ -173,10 +173,9 @@ function emitRun(
   f.end();
   f.end();
   f.store("i64", zero(), f.getLocal(target, "i64"), CELL.pc);
+  // Where the page was not found, this is still the record that control comes from.
+  f.store("i32", zero(), getIp(), CELL.ip);
   saveFuel();
-  f.if(i32.le_s(f.getLocal(fuel, "i32"), zero()));
-  f.return(zero());
-  f.end();
   callHost(missFunction);
   f.branch(resume);
 

@@ -98,6 +98,8 @@ export const CELL = {
   requests: 0x444,
   /** Not 0 from an NMI until iret. */
   nmiBlocked: 0x448,
+  /** Not 0 while breakpoints were met that no exception has told of (bits 0-3, as in dr6), or RF is set (breakpoints.ts). */
+  debugState: 0x44c,
   /** x87: control word, status word (TOP in bits 11-13), tag word (2 bits a register, by physical number), last opcode and pointers. */
   fpuControl: 0x450,
   fpuStatus: 0x454,

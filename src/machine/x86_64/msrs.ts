@@ -2,9 +2,10 @@
  * The model-specific registers. What is not in the table raises #GP, and so does a write that a row refuses: of reserved bits, or of a
  * non-canonical address. Intel SDM volume 4, chapter 2; AMD APM volume 2, appendix A.
  */
-import { APIC_BASE, MISC_ENABLE, MSR } from "../../isa/x86_64/msrs.ts";
+import { APIC_BASE, MISC_ENABLE, MISC_ENABLE_HI, MSR } from "../../isa/x86_64/msrs.ts";
 import { CR0, EFER, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { add, fromNumber, sub, toUnsignedNumber, ZERO64, type Word64 } from "../../lib/word64.ts";
+import { isExecuteDisableOff } from "./cpuid.ts";
 import { CELL, segmentBase } from "./layout.ts";
 import { isCanonical } from "./mmu.ts";
 import type { SystemHart } from "./system.ts";
@@ -21,6 +22,15 @@ const ARCH_CAPABILITIES = [0, 3, 4, 5, 6, 8, 13, 14, 15, 20, 24, 26, 27].reduce(
 const APIC_REGISTERS = 0xfee00000 | 0;
 /** Memory types of the PAT's entries: UC, WC, WT, WP, WB, UC-. */
 const PAT_TYPES = new Set([0, 1, 4, 5, 6, 7]);
+/** Of IA32_MISC_ENABLE these can be set; but for the last two there is nothing that they would change. */
+const MISC_ENABLE_BITS =
+  MISC_ENABLE.FAST_STRINGS |
+  MISC_ENABLE.THERMAL_CONTROL |
+  MISC_ENABLE.SPEED_STEP |
+  MISC_ENABLE.MONITOR |
+  MISC_ENABLE.XTPR_DISABLE |
+  MISC_ENABLE.LIMIT_CPUID;
+const MISC_ENABLE_HI_BITS = MISC_ENABLE_HI.XD_DISABLE;
 const EFER_BITS = EFER.SCE | EFER.LME | EFER.LMA | EFER.NXE;
 
 /** A cell that takes what `admits` lets through. */
@@ -34,6 +44,8 @@ const cell = (address: number, admits: (lo: number, hi: number) => boolean): Msr
 });
 const isAny = (): boolean => true;
 const isAddress = (_: number, hi: number): boolean => isCanonical(hi);
+const isMiscEnable = (lo: number, hi: number): boolean =>
+  (lo & ~MISC_ENABLE_BITS) === 0 && (hi & ~MISC_ENABLE_HI_BITS) === 0;
 const is32Bits = (_: number, hi: number): boolean => hi === 0;
 
 const constant = (lo: number, hi = 0): MsrRow => ({ read: () => ({ hi, lo }) });
@@ -82,6 +94,7 @@ const efer: MsrRow = {
     const old = registers.get(CELL.efer);
     const isPaging = (registers.get(CELL.cr0) & CR0.PG) !== 0;
     if (hi !== 0 || (lo & ~EFER_BITS) !== 0) return false;
+    if ((lo & EFER.NXE) !== 0 && isExecuteDisableOff(registers)) return false;
     if (isPaging && ((lo ^ old) & EFER.LME) !== 0) return false;
     registers.setWords(CELL.efer, (lo & ~EFER.LMA) | (old & EFER.LMA), 0);
     hart.onModesChanged();
@@ -107,7 +120,7 @@ const rows: ReadonlyMap<number, MsrRow> = new Map([
   [MSR.sysenterEip, cell(CELL.sysenterEip, isAddress)],
   [MSR.mcgCap, constant(0)],
   [MSR.mcgStatus, zero],
-  [MSR.miscEnable, cell(CELL.miscEnable, (lo, hi) => hi === 0 && (lo & ~MISC_ENABLE.FAST_STRINGS) === 0)],
+  [MSR.miscEnable, cell(CELL.miscEnable, isMiscEnable)],
   [MSR.pat, cell(CELL.pat, isPat)],
   [MSR.tscDeadline, tscDeadline],
   [MSR.efer, efer],

@@ -123,8 +123,7 @@ export class Registers extends HartWindow implements ExactRegisters {
   }
 
   /**
-   * Sets all of RFLAGS. RF keeps instruction breakpoints, which there are none of, from faulting twice, and ends with the next
-   * instruction; so it is not kept.
+   * Sets all of RFLAGS but RF, which ends with the next instruction and is kept only where there are breakpoints (breakpoints.ts).
    */
   setRflags(value: number): void {
     this.setArithmeticFlags(value);

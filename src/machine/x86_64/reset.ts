@@ -49,6 +49,7 @@ export function resetHart(registers: Registers, isFirst: boolean): void {
   // The cell after this one is what is asked of the hart.
   registers.set(CELL.interruptShadow, 0);
   registers.set(CELL.nmiBlocked, 0);
+  registers.set(CELL.debugState, 0);
   for (let number = 0; number < 8; number++) registers.setWords(CELL.debug + number * 8, 0, 0);
   resetDebugRegisters((cell, lo, hi) => registers.setWords(cell, lo, hi));
   registers.setWords(CELL.cr0, CR0.PE | CR0.ET, 0);

@@ -273,7 +273,7 @@ export class Segmentation {
     return first > this.limit && last <= ((this.attributes & ATTRIBUTE.DB) !== 0 ? 0xffffffff : 0xffff);
   }
 
-  /** After a return to a lower privilege: data segments that it may not use become null. */
+  /** After a return to a lower privilege: data segments that it may not use become null, but for their bases. */
   dropInnerSegments(): void {
     const { registers } = this;
     for (const segment of [SEGMENT.es, SEGMENT.ds, SEGMENT.fs, SEGMENT.gs]) {
@@ -281,7 +281,11 @@ export class Segmentation {
       const isConforming =
         (attributes & (ATTRIBUTE.CODE | ATTRIBUTE.CONFORMING)) === (ATTRIBUTE.CODE | ATTRIBUTE.CONFORMING);
       const dpl = (attributes & ATTRIBUTE.DPL) >> ATTRIBUTE.DPL_SHIFT;
-      if ((attributes & ATTRIBUTE.P) !== 0 && !isConforming && dpl < registers.cpl) this.enterNull(segment, 0);
+      if ((attributes & ATTRIBUTE.P) !== 0 && !isConforming && dpl < registers.cpl) {
+        // 64-bit code goes on using the bases of fs and gs.
+        registers.set(segmentAttributes(segment), 0);
+        registers.set(segmentSelector(segment), 0);
+      }
     }
   }
 

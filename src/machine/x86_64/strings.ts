@@ -75,7 +75,7 @@ function isBulk(hart: SystemHart, decoded: Decoded): boolean {
     decoded.addressSize === 8 &&
     registers.codeMode === 64 &&
     !registers.hasFlag(RFLAGS.TF) &&
-    !access.needsAlignmentChecks
+    !access.isChecked
   );
 }
 
@@ -113,8 +113,9 @@ export function oneByOne(
   pointers: readonly number[],
   element: () => "next" | "last" | "faulted",
 ): SystemOutcome {
-  const { registers } = hart;
-  const count = countOf(registers, decoded, registers.hasFlag(RFLAGS.TF) ? 1 : MOST_SINGLE);
+  const { registers, access } = hart;
+  const isSeen = registers.hasFlag(RFLAGS.TF) || access.isChecked;
+  const count = countOf(registers, decoded, isSeen ? 1 : MOST_SINGLE);
   if (count === 0) return "done";
   let outcome: SystemOutcome = "done";
   for (let i = 0; i < count; i++) {

@@ -14,6 +14,7 @@ import { EFER, GPR, RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { ATTRIBUTE, SELECTOR, SYSTEM_TYPE, TSS64 } from "../../isa/x86_64/segments.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
 import { addWords } from "./access.ts";
+import { isArmed, RESUME_FLAG } from "./breakpoints.ts";
 import { CELL, segmentSelector } from "./layout.ts";
 import { isCanonical } from "./mmu.ts";
 import { isLongMode, isNull } from "./segmentation.ts";
@@ -53,6 +54,9 @@ const iret: SystemSemantics = (hart, decoded) => {
   if (from === 0) mask |= RFLAGS.IOPL;
   if (!returnFar(hart, size, 3, 0, registers.codeMode === 64)) return "faulted";
   registers.setRflags((registers.rflags & ~mask) | (popped & mask));
+  if ((popped & mask & RFLAGS.RF) !== 0 && isArmed(registers)) {
+    registers.set(CELL.debugState, registers.get(CELL.debugState) | RESUME_FLAG);
+  }
   hart.onModesChanged();
   hart.onReturn(from);
   return "jumped";

@@ -7,6 +7,7 @@ import { GPR, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { TSS64 } from "../../isa/x86_64/segments.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
 import { newSpan } from "./access.ts";
+import { notePort } from "./breakpoints.ts";
 import { CELL, segmentAttributes, TR } from "./layout.ts";
 import { linearOf, oneByOne } from "./strings.ts";
 import type { SystemHart, SystemOutcome, SystemSemantics } from "./system.ts";
@@ -51,6 +52,7 @@ const portIn: SystemSemantics = (hart, decoded): SystemOutcome => {
   const port = portOf(hart, decoded, from);
   const size = to.size as PortSize; // al, ax or eax
   if (!mayAccess(hart, port, size)) return "faulted";
+  notePort(registers, port, size);
   registers.writeGpr(GPR.rax, size, machine.bus.ports.load(port, size), 0);
   return "done";
 };
@@ -61,6 +63,7 @@ const portOut: SystemSemantics = (hart, decoded): SystemOutcome => {
   const port = portOf(hart, decoded, to);
   const size = from.size as PortSize; // al, ax or eax
   if (!mayAccess(hart, port, size)) return "faulted";
+  notePort(registers, port, size);
   machine.bus.ports.store(port, size, truncate(registers.gprLo(GPR.rax), size));
   return "done";
 };
@@ -83,6 +86,7 @@ const ins: SystemSemantics = (hart, decoded) => {
   return oneByOne(hart, decoded, INS_POINTERS, () => {
     if (!linearOf(hart, decoded, GPR.rdi, SEGMENT.es, "store")) return "faulted";
     if (!access.resolve("store", size, access.linearLo, access.linearHi, element)) return "faulted";
+    notePort(registers, port, size);
     registers.setWords(CELL.stepValue, machine.bus.ports.load(port, size), 0);
     access.writeSpan(element, size, CELL.stepValue);
     return "next";
@@ -98,6 +102,7 @@ const outs: SystemSemantics = (hart, decoded) => {
     if (!linearOf(hart, decoded, GPR.rsi, decoded.segment, "load")) return "faulted";
     if (!access.resolve("load", size, access.linearLo, access.linearHi, element)) return "faulted";
     access.readSpan(element, size, CELL.stepValue);
+    notePort(registers, port, size);
     machine.bus.ports.store(port, size, truncate(registers.get(CELL.stepValue), size));
     return "next";
   });

@@ -11,6 +11,7 @@ import { CR3_HI_NO_FLUSH, CR3 } from "../../isa/x86_64/paging.ts";
 import { CR0, CR4, EFER, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { ATTRIBUTE } from "../../isa/x86_64/segments.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
+import { DR6, isGuarded, reportDebug } from "./breakpoints.ts";
 import { CELL, segmentAttributes } from "./layout.ts";
 import { RESERVED_ADDRESS_HI } from "./mmu.ts";
 import { isLongMode, refreshCodeMode } from "./segmentation.ts";
@@ -39,9 +40,8 @@ const CR4_BITS =
 /** Changes of these invalidate all translations. */
 const CR4_FLUSHING = CR4.PSE | CR4.PAE | CR4.PGE | CR4.PCIDE | CR4.SMEP | CR4.SMAP;
 /** Debug registers: bits that always read 1, and those that can be written. SDM volume 3, figure 17-1. */
-const DR6 = { ONES: 0xffff0ff0 | 0, WRITABLE: 0x0000e00f, BD: 1 << 13 } as const;
-const DR7 = { ONES: 1 << 10, WRITABLE: 0xffff23ff | 0, GD: 1 << 13 } as const;
-export const DR6_BS = 1 << 14;
+const DR6_BITS = { ONES: 0xffff0ff0 | 0, WRITABLE: 0x0000e00f } as const;
+const DR7_BITS = { ONES: 1 << 10, WRITABLE: 0xffff23ff | 0 } as const;
 
 const generalProtection = (hart: SystemHart): SystemOutcome => {
   hart.access.fail(VECTOR.GP);
@@ -180,22 +180,16 @@ function debugCell(hart: SystemHart, number: number): number | undefined {
   return hasExtensions ? undefined : CELL.debug + (number + 2) * 8;
 }
 
-/** With DR7.GD any access to a debug register is a debug exception, which clears it. */
-function isGuarded({ registers, access }: SystemHart): boolean {
-  const dr7 = CELL.debug + 7 * 8;
-  if ((registers.get(dr7) & DR7.GD) === 0) return false;
-  registers.set(dr7, registers.get(dr7) & ~DR7.GD);
-  registers.set(CELL.debug + 6 * 8, registers.get(CELL.debug + 6 * 8) | DR6.BD);
-  access.fail(VECTOR.DB);
-  return true;
-}
-
 function accessDebug(hart: SystemHart, number: number, register: number, kind: "read" | "write"): SystemOutcome {
   const { registers } = hart;
   const is64 = registers.codeMode === 64;
   const cell = debugCell(hart, number);
   if (cell === undefined) return "undefined";
-  if (isGuarded(hart)) return "faulted";
+  if (isGuarded(registers)) {
+    reportDebug(registers, DR6.BD);
+    hart.access.fail(VECTOR.DB);
+    return "faulted";
+  }
   if (kind === "read") {
     registers.setGpr(register, registers.get(cell), is64 ? registers.get(cell + 4) : 0);
     return "done";
@@ -207,15 +201,16 @@ function accessDebug(hart: SystemHart, number: number, register: number, kind: "
     return "done";
   }
   if (hi !== 0) return generalProtection(hart);
-  const { ONES, WRITABLE } = cell === CELL.debug + 6 * 8 ? DR6 : DR7;
+  const { ONES, WRITABLE } = cell === CELL.debug + 6 * 8 ? DR6_BITS : DR7_BITS;
   registers.setWords(cell, (lo & WRITABLE) | ONES, 0);
+  hart.onModesChanged();
   return "done";
 }
 
 /** Puts the debug registers into their state after reset. */
 export function resetDebugRegisters(set: (cell: number, lo: number, hi: number) => void): void {
-  set(CELL.debug + 6 * 8, DR6.ONES, 0);
-  set(CELL.debug + 7 * 8, DR7.ONES, 0);
+  set(CELL.debug + 6 * 8, DR6_BITS.ONES, 0);
+  set(CELL.debug + 7 * 8, DR7_BITS.ONES, 0);
 }
 
 // --- Instructions --------------------------------------------------------------------------------------------------
