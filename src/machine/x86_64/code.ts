@@ -301,9 +301,9 @@ export class CodeCache {
         break;
       }
       const known = this.words[base + at] ?? 0;
-      if (known !== 0 && this.opAt(known) === OP.decode) {
-        this.redirect(known, record);
-      } else if (known !== 0) {
+      const isWaiting = known !== 0 && this.opAt(known) === OP.decode;
+      // At the end of a run a stub stays the record of its place: it decodes the next one when control comes to it.
+      if (known !== 0 && (!isWaiting || run.length === LONGEST_RUN)) {
         this.halves[record >> 1] = OP.goto;
         this.words[(record + RECORD.imm) >> 2] = known;
         break;
@@ -312,6 +312,7 @@ export class CodeCache {
         this.halves[record >> 1] = OP.decode;
         break;
       }
+      if (isWaiting) this.redirect(known, record);
       this.words[base + at] = record;
       const outcome = decode(this.bytes, source + at, PAGE_BYTES - at, 64, decoded);
       if (outcome !== "ok") {
