@@ -19,6 +19,8 @@ export const MICROVM = {
   uartIrq: 4,
   rtcPort: 0x70,
   debugExitPort: 0xf4,
+  /** What the machine tells of itself. */
+  fwCfgPort: 0x510,
   /** 16 bits: a write with bit 13 (SLP_EN) set powers off. */
   powerPort: 0x604,
   /** 8 bits: a write with bit 2 set resets. */

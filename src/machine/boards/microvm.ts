@@ -5,7 +5,8 @@
  *   0x0000_0000  RAM               at most 3 GiB                 port 0x070  CMOS clock
  *   0xfeb0_0000  virtio slots 0-7  pins 16-23, 4 KiB apart       port 0x0f4  debug exit
  *   0xfec0_0000  I/O APIC          24 pins                       port 0x3f8  UART, pin 4
- *   0xfee0_0000  local APICs       each hart sees its own        port 0x604  power, port 0xcf9 reset
+ *   0xfee0_0000  local APICs       each hart sees its own        port 0x510  fw_cfg
+ *                                                                port 0x604  power, port 0xcf9 reset
  *
  * There is no 8259, no 8254 and no PCI, and no firmware. The first hart starts at the machine's resetPc in 32-bit protected mode with
  * flat segments and paging off; the others wait for INIT and a start-up message, which starts them in that same mode at its vector
@@ -16,6 +17,7 @@
 import { createIoApic, type IoApic } from "../devices/apic/io-apic.ts";
 import { createLocalApics, type LocalApics } from "../devices/apic/local-apic.ts";
 import { createCmosRtc } from "../devices/cmos-rtc.ts";
+import { createFwCfg } from "../devices/fw-cfg.ts";
 import { createDebugExit, createPowerPort, createResetPort } from "../devices/pc-control.ts";
 import { createUart, type Uart } from "../devices/uart16550.ts";
 import { createVirtioBlock, type BlockBackend } from "../devices/virtio/block.ts";
@@ -108,6 +110,7 @@ export function populateMicrovmBoard(machine: Machine<X86Hart>, options: Microvm
       bootTime: options.bootTime ?? { seconds: 0, nanoseconds: 0 },
     }),
     createDebugExit({ base: MICROVM.debugExitPort, services }),
+    createFwCfg({ base: MICROVM.fwCfgPort, ramSize: machine.memory.size, harts: machine.harts.length }),
     createPowerPort({ base: MICROVM.powerPort, services }),
     createResetPort({ base: MICROVM.resetPort, services }),
   ];

@@ -5,7 +5,7 @@
  * features that we have; leaves 4, 0xb and 0x15 are Intel's forms. Speculation, performance counters, virtualization, and everything
  * after SSE4.2 are absent. Intel SDM volume 2, CPUID.
  */
-import { MISC_ENABLE, MISC_ENABLE_HI } from "../../isa/x86_64/msrs.ts";
+import { APIC_BASE, MISC_ENABLE, MISC_ENABLE_HI } from "../../isa/x86_64/msrs.ts";
 import { CR4 } from "../../isa/x86_64/registers.ts";
 import { CELL } from "./layout.ts";
 import { PHYSICAL_ADDRESS_BITS } from "./mmu.ts";
@@ -38,8 +38,12 @@ const bits = (...numbers: number[]): number => numbers.reduce((all, bit) => all 
 /** Leaf 1, ecx: SSE3, SSSE3, CMPXCHG16B, PCID, SSE4.1, SSE4.2, POPCNT, TSC-deadline, XSAVE; 27 follows CR4.OSXSAVE. */
 const FEATURES_ECX = bits(0, 9, 13, 17, 19, 20, 23, 24, 26);
 const OSXSAVE = 1 << 27;
-/** Leaf 1, edx: FPU, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC, SEP, PGE, MCA, CMOV, PAT, PSE36, CLFSH, MMX, FXSR, SSE, SSE2. */
-const FEATURES_EDX = bits(0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26);
+/**
+ * Leaf 1, edx: FPU, DE, PSE, TSC, MSR, PAE, MCE, CX8, SEP, PGE, MCA, CMOV, PAT, PSE36, CLFSH, MMX, FXSR, SSE, SSE2; 9 follows whether
+ * the local APIC is enabled.
+ */
+const APIC = 1 << 9;
+const FEATURES_EDX = bits(0, 2, 3, 4, 5, 6, 7, 8, 11, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26);
 const HTT = 1 << 28;
 /** Leaf 7, ebx: FSGSBASE, SMEP, ERMS (rep movsb copies by the page here), INVPCID, no FPU CS and DS, SMAP. */
 const STRUCTURED_EBX = bits(0, 7, 9, 10, 13, 20);
@@ -89,11 +93,12 @@ function basicLeaf(registers: Registers, id: number, harts: number, leaf: number
     }
     case 1: {
       const hasOsXsave = (registers.get(CELL.cr4) & CR4.OSXSAVE) !== 0;
+      const hasApic = (registers.get(CELL.apicBase) & APIC_BASE.ENABLE) !== 0;
       return {
         eax: SIGNATURE,
         ebx: (id << 24) | (harts << 16) | ((LINE_BYTES / 8) << 8),
         ecx: FEATURES_ECX | (hasOsXsave ? OSXSAVE : 0),
-        edx: FEATURES_EDX | (harts > 1 ? HTT : 0),
+        edx: FEATURES_EDX | (hasApic ? APIC : 0) | (harts > 1 ? HTT : 0),
       };
     }
     case 2:

@@ -194,6 +194,10 @@ bad:   mov  ds, eax
     const b = bench(tier, "mov rbx, 0x800000000000\n mov al, [rbx]\n hlt");
     b.finish();
     assert.deepEqual(taken(b), [[VECTOR.GP, 0]]);
+    // Where only the bits that are translated name a page that is there, and that has just been used.
+    const alias = bench(tier, "mov rbx, 0x1000000200000\n mov eax, PAGES\n mov cl, [rax]\n mov al, [rbx]\n hlt");
+    alias.finish();
+    assert.deepEqual(taken(alias), [[VECTOR.GP, 0]]);
     const onStack = bench(tier, "mov rbp, 0x800000000000\n mov al, [rbp]\n hlt");
     onStack.finish();
     assert.deepEqual(taken(onStack), [[VECTOR.SS, 0]]);

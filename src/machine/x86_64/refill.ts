@@ -8,6 +8,7 @@ import type { MemoryAccess } from "./access.ts";
 import type { CodeCache } from "./code.ts";
 import { CELL, RECORD } from "./layout.ts";
 import { memoryUseOf } from "./memory-use.ts";
+import { isCanonical } from "./mmu.ts";
 import type { Registers } from "./registers.ts";
 import type { Shape } from "./shapes.ts";
 
@@ -87,7 +88,7 @@ export class Refill {
     const { tlbs } = this;
     const lo = this.lo | 0;
     const hi = (this.hi + Math.floor(this.lo / TWO_32)) | 0;
-    if ((lo & PAGE_MASK) + size > PAGE_MASK + 1 || tlbs.find(access, lo, hi) >= 0) return false;
+    if (!isCanonical(hi) || (lo & PAGE_MASK) + size > PAGE_MASK + 1 || tlbs.find(access, lo, hi) >= 0) return false;
     if (this.access.translate(access, lo, hi) < 0) return false;
     const index = tlbs.find(access, lo, hi);
     return index >= 0 && tlbs.isForInterpreter(index);
