@@ -237,22 +237,23 @@ function failSelector(hart: SystemHart, vector: number, selector: number): Syste
 
 // --- System calls --------------------------------------------------------------------------------------------------
 
-const isIn64BitCode = ({ registers }: SystemHart): boolean => registers.codeMode === 64;
-const hasSystemCalls = (hart: SystemHart): boolean =>
-  isIn64BitCode(hart) && (hart.registers.get(CELL.efer) & EFER.SCE) !== 0;
+/** In long mode only; from 32-bit code too, as AMD has it, which CPUID does not promise. */
+const hasSystemCalls = ({ registers }: SystemHart): boolean =>
+  isLongMode(registers) && (registers.get(CELL.efer) & EFER.SCE) !== 0;
 
 const syscall: SystemSemantics = (hart) => {
   if (!hasSystemCalls(hart)) return "undefined";
   const { registers, segmentation } = hart;
   const { pc, cpl: from } = registers;
   const selector = (registers.get(CELL.star + 4) >>> STAR_HI.SYSCALL_CS_SHIFT) & 0xfffc;
+  const entry = registers.codeMode === 64 ? CELL.lstar : CELL.cstar;
   const flags = registers.rflags;
   registers.setGpr(GPR.rcx, registers.get(CELL.nextPc), registers.get(CELL.nextPc + 4));
   registers.setGpr(GPR.r11, flags, 0);
   registers.setRflags(flags & ~registers.get(CELL.sfmask));
   segmentation.enterFlat(SEGMENT.cs, selector, FLAT_CODE | ATTRIBUTE.L);
   segmentation.enterFlat(SEGMENT.ss, selector + 8, FLAT_DATA);
-  registers.setWords(CELL.pc, registers.get(CELL.lstar), registers.get(CELL.lstar + 4));
+  registers.setWords(CELL.pc, registers.get(entry), registers.get(entry + 4));
   hart.onModesChanged();
   hart.onSystemCall(pc, from);
   return "jumped";

@@ -138,6 +138,25 @@ code:  mov  eax, cs
     assert.deepEqual([b.gpr("rax"), b.gpr("rbx")], [SELECTORS.userCode32, SELECTORS.userData]);
   });
 
+  test(`${tier}: syscall in 32-bit code goes to CSTAR`, () => {
+    const b = bench(
+      tier,
+      `mov  ecx, offset code
+       mov  r11d, 2
+       sysretd
+       .code32
+code:  syscall
+       .code64
+entry: mov  r8, rcx
+       mov  r9, cs
+       ud2`,
+    );
+    b.hart.setSystemRegister("star", 0, (SELECTORS.userCode32 << 16) | SELECTORS.code);
+    b.hart.setSystemRegister("cstar", b.symbol("entry"), 0);
+    b.finish();
+    assert.deepEqual([b.gpr("r8"), b.gpr("r9")], [b.symbol("entry"), SELECTORS.code]);
+  });
+
   test(`${tier}: a far jump into compatibility mode and back`, () => {
     const b = run(`
       mov   rax, -1
