@@ -91,6 +91,8 @@ const OPCODE = {
   return: 0x0f,
   call: 0x10,
   call_indirect: 0x11,
+  return_call: 0x12,
+  return_call_indirect: 0x13,
   drop: 0x1a,
   select: 0x1b,
   local_get: 0x20,
@@ -295,6 +297,19 @@ export class FunctionBuilder {
     this.code.unsigned(signature);
     this.code.byte(0);
     return tokenOf(type);
+  }
+
+  /** Returns what a function returns, which takes the place of this one. */
+  returnCall(functionIndex: number, ..._arguments: AnyValue[]): void {
+    this.code.byte(OPCODE.return_call);
+    this.code.unsigned(functionIndex);
+  }
+
+  /** As `returnCall`, of the function at an index of a table, which comes after the arguments. */
+  returnCallIndirect(table: number, signature: number, ..._argumentsAndIndex: AnyValue[]): void {
+    this.code.byte(OPCODE.return_call_indirect);
+    this.code.unsigned(signature);
+    this.code.unsigned(table);
   }
 
   load<K extends MemoryLoad>(kind: K, _address: I32, offset: number): Value<(typeof memoryLoads)[K][1]> {

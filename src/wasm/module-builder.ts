@@ -1,7 +1,7 @@
 /**
  * A WebAssembly module: types, imports, functions, exports, and names for those who look at it in a debugger.
  *
- *     magic version | types | imports | functions | tables | globals | exports | code | names
+ *     magic version | types | imports | functions | tables | globals | exports | elements | code | names
  *
  * WebAssembly core specification, 5.5. Imports must be declared before the first function, since they come first in the
  * index space.
@@ -15,7 +15,17 @@ export interface Signature {
   readonly results: readonly ValueType[];
 }
 
-const SECTION = { custom: 0, type: 1, import: 2, function: 3, global: 6, export: 7, code: 10 } as const;
+const SECTION = {
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  global: 6,
+  export: 7,
+  element: 9,
+  code: 10,
+} as const;
 const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 const FUNCTION_REFERENCE = 0x70;
 
@@ -24,6 +34,8 @@ export class ModuleBuilder {
   private readonly typeSection = new ByteWriter();
   private readonly importSection = new ByteWriter();
   private readonly functionSection = new ByteWriter();
+  private readonly tableSection = new ByteWriter();
+  private readonly elementSection = new ByteWriter();
   private readonly globalSection = new ByteWriter();
   private readonly exportSection = new ByteWriter();
   private readonly codeSection = new ByteWriter();
@@ -32,6 +44,8 @@ export class ModuleBuilder {
   private importCount = 0;
   private importedFunctions = 0;
   private functionCount = 0;
+  private importedTables = 0;
+  private tableCount = 0;
   private globalCount = 0;
   private exportCount = 0;
   private nameCount = 0;
@@ -52,12 +66,33 @@ export class ModuleBuilder {
     return this.importedFunctions++;
   }
 
-  /** Imports a table of functions; it is the table that indirect calls use. */
-  importTable(module: string, name: string, minimum: number): void {
+  /** Imports a table of functions; the first table is the one that `callIndirect` uses. Returns its index. */
+  importTable(module: string, name: string, minimum: number): number {
     this.importName(module, name, KIND.table);
     this.importSection.byte(FUNCTION_REFERENCE);
     this.importSection.byte(0);
     this.importSection.unsigned(minimum);
+    return this.importedTables++;
+  }
+
+  /** The index that the next table gets, for functions that come before the table is added. */
+  get nextTable(): number {
+    return this.importedTables + this.tableCount;
+  }
+
+  /** A table of functions that cannot grow, with their indices. */
+  addTable(functions: readonly number[]): void {
+    const index = this.importedTables + this.tableCount++;
+    this.tableSection.byte(FUNCTION_REFERENCE);
+    this.tableSection.byte(1);
+    this.tableSection.unsigned(functions.length);
+    this.tableSection.unsigned(functions.length);
+    // An active segment with an explicit table, at offset 0, of function indices.
+    this.elementSection.byte(2);
+    this.elementSection.unsigned(index);
+    for (const byte of [0x41, 0, 0x0b, 0]) this.elementSection.byte(byte);
+    this.elementSection.unsigned(functions.length);
+    for (const target of functions) this.elementSection.unsigned(target);
   }
 
   /** The index of a signature, for indirect calls. */
@@ -73,6 +108,11 @@ export class ModuleBuilder {
     this.globalSection.signed(initial);
     this.globalSection.byte(0x0b);
     return this.globalCount++;
+  }
+
+  /** The index that calls of the next function use. */
+  get nextFunction(): number {
+    return this.importedFunctions + this.functionCount;
   }
 
   /** Adds a finished body; the builder can be reset afterwards. Returns the index that calls use. */
@@ -97,8 +137,10 @@ export class ModuleBuilder {
     this.section(out, SECTION.type, this.types.length, this.typeSection);
     this.section(out, SECTION.import, this.importCount, this.importSection);
     this.section(out, SECTION.function, this.functionCount, this.functionSection);
+    this.section(out, SECTION.table, this.tableCount, this.tableSection);
     this.section(out, SECTION.global, this.globalCount, this.globalSection);
     this.section(out, SECTION.export, this.exportCount, this.exportSection);
+    this.section(out, SECTION.element, this.tableCount, this.elementSection);
     this.section(out, SECTION.code, this.functionCount, this.codeSection);
     this.nameCustomSection(out);
     return out.bytes.slice(0, out.length) as Uint8Array<ArrayBuffer>;

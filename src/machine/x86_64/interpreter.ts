@@ -1,7 +1,7 @@
 /**
- * Generates the interpreter: a WebAssembly module with one function, made from the instructions' semantics.
+ * Generates the interpreter: a WebAssembly module, made from the instructions' semantics, in two forms.
  *
- *     run()       loop $dispatch                         executes records until something needs the host;
+ *     joined      loop $dispatch                         run(): executes records until something needs the host;
  *                   block $resume                        returns 0 when fuel ran out, else what the host said
  *                     block $slow
  *                       block $far
@@ -15,13 +15,17 @@
  *                   end: load the state
  *                 end
  *
- * Nothing in a handler calls: a call costs the registers around it. The exact tier's handlers are modules of their own, made when they
- * are first needed (step-handlers.ts).
+ *     plain       run() ─> dispatch(state) ─> handler(state) ─> dispatch(state) ─> handler(state) …      tail calls all
+ *
+ * WebAssembly engines compile whole functions. Of the plain form they compile the handlers that are met, which is soon done; the joined
+ * form, one large function, costs a tenth of a second and keeps the state in processor registers. In it nothing in a handler calls: a
+ * call costs the registers around it. The exact tier's handlers are modules of their own, made when they are first needed
+ * (step-handlers.ts).
  */
 import { instantiate, type WasmMemory, type WasmModule, type WasmTable } from "../../wasm/engine.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
-import type { I32 } from "../../wasm/values.ts";
+import type { AnyValue, I32, I64 } from "../../wasm/values.ts";
 import { TLB } from "../engine/layout.ts";
 import type { Semantics } from "./emitter.ts";
 import { CELL, RECORD, RECORD_SIZE } from "./layout.ts";
@@ -45,6 +49,10 @@ export interface InterpreterHost {
 export const REGIONS = 1024;
 
 const NOTHING_TO_I32: Signature = { parameters: [], results: ["i32"] };
+/** ip, fuel, tlb, pageBase. */
+const STATE_TO_I32: Signature = { parameters: ["i32", "i32", "i32", "i64"], results: ["i32"] };
+/** The same, and target. */
+const FAR_TO_I32: Signature = { parameters: ["i32", "i32", "i32", "i64", "i64"], results: ["i32"] };
 
 /** The module; it is the same for every machine. */
 export function buildInterpreterModule(kind: InterpreterKind): Uint8Array<ArrayBuffer> {
@@ -53,9 +61,13 @@ export function buildInterpreterModule(kind: InterpreterKind): Uint8Array<ArrayB
   const slow = module.importFunction("host", "slow", NOTHING_TO_I32);
   const miss = module.importFunction("host", "miss", NOTHING_TO_I32);
   module.importTable("host", "regions", REGIONS);
-  const f = new FunctionBuilder();
-  emitRun(f, kind, slow, miss, module.typeOf(NOTHING_TO_I32));
-  module.addFunction("run", NOTHING_TO_I32, f, { export: "run" });
+  if (kind === "plain") {
+    addThreads(module, slow, miss);
+  } else {
+    const f = new FunctionBuilder();
+    emitRun(f, kind, slow, miss, module.typeOf(NOTHING_TO_I32));
+    module.addFunction("run", NOTHING_TO_I32, f, { export: "run" });
+  }
   return module.finish();
 }
 
@@ -71,6 +83,87 @@ export function instantiateInterpreter(
   return (instantiate(module, { host: imports }) as unknown as { run(): number }).run;
 }
 
+/** The plain interpreter: a function for each operation, which ends by calling the next one in its own place. */
+function addThreads(module: ModuleBuilder, slowFunction: number, missFunction: number): void {
+  const { shapes } = operations("plain");
+  const f = new FunctionBuilder();
+  const table = module.nextTable;
+  const dispatchFunction = module.nextFunction;
+  const [runFunction, leave, slow, far] = [1, 2, 3, 4].map((n) => dispatchFunction + n) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const stateType = module.typeOf(STATE_TO_I32);
+  /** What a function of the state has: the state as parameters. */
+  const begin = (): State => {
+    f.reset(STATE_TO_I32.parameters);
+    return { ip: 0, fuel: 1, tlb: 2, pageBase: 3 };
+  };
+  const state = ({ ip, fuel, tlb, pageBase }: State): AnyValue[] => [
+    f.getLocal(ip, "i32"),
+    f.getLocal(fuel, "i32"),
+    f.getLocal(tlb, "i32"),
+    f.getLocal(pageBase, "i64"),
+  ];
+  const goOn = (from: State): Ways => ({
+    dispatch: () => f.returnCall(dispatchFunction, ...state(from)),
+    resume: () => f.returnCall(runFunction),
+  });
+
+  let from = begin();
+  f.returnCallIndirect(table, stateType, ...state(from), f.load("i32_16u", f.getLocal(from.ip, "i32"), RECORD.op));
+  module.addFunction("dispatch", STATE_TO_I32, f);
+
+  f.reset([]);
+  from = newState(f);
+  emitLoadState(f, from);
+  f.returnCall(dispatchFunction, ...state(from));
+  module.addFunction("run", NOTHING_TO_I32, f, { export: "run" });
+
+  emitLeave(f, begin());
+  module.addFunction("leave", STATE_TO_I32, f);
+
+  from = begin();
+  emitSlow(f, from, goOn(from), slowFunction);
+  module.addFunction("slow", STATE_TO_I32, f);
+
+  f.reset(FAR_TO_I32.parameters);
+  emitFar(f, from, 4, goOn(from), missFunction);
+  module.addFunction("far", FAR_TO_I32, f);
+
+  /** A handler of its own: what it branches to are the ends of blocks around it, where other functions are called. */
+  const add = (name: string, emit: (frame: Frame) => void): number => {
+    from = begin();
+    const target = f.local("i64");
+    const labels = { dispatch: f.block(), slow: f.block(), far: f.block(), leave: f.block() };
+    emit({ ...from, target, ...labels });
+    f.end(); // leave
+    f.returnCall(leave, ...state(from));
+    f.end(); // far
+    f.returnCall(far, ...state(from), f.getLocal(target, "i64"));
+    f.end(); // slow
+    f.returnCall(slow, ...state(from));
+    f.end(); // dispatch
+    f.returnCall(dispatchFunction, ...state(from));
+    return module.addFunction(name, STATE_TO_I32, f);
+  };
+  const ops: number[] = new Array<number>(OP.first).fill(slow);
+  ops[OP.nextPage] = add("nextPage", (frame) => emitNextPage(f, frame));
+  ops[OP.goto] = add("goto", (frame) => emitGoto(f, frame));
+  ops[OP.nothing] = add("nothing", (frame) => emitNothing(f, frame));
+  for (const shape of shapes) {
+    ops.push(
+      add(shape.mnemonic, (frame) => {
+        new RunEmitter(f, frame, shape).emitSequence([{ shape, semantics: semanticsOf(shape) }]);
+      }),
+    );
+  }
+  module.addTable(ops);
+}
+
+/** The joined interpreter: one function with a block for each operation. */
 function emitRun(
   f: FunctionBuilder,
   kind: InterpreterKind,
@@ -81,35 +174,15 @@ function emitRun(
   f.reset([]);
   const { shapes, pairList } = operations(kind);
   const opCount = OP.first + shapes.length + pairList.length;
-  const { i32, i64 } = f;
-  const frame = {
-    ip: f.local("i32"),
-    fuel: f.local("i32"),
-    tlb: f.local("i32"),
-    pageBase: f.local("i64"),
-    target: f.local("i64"),
-  };
-  const entry = f.local("i32");
+  const { i32 } = f;
+  const state = newState(f);
+  const target = f.local("i64");
   const status = f.local("i32");
-  const { ip, fuel, pageBase, tlb, target } = frame;
+  const { ip, fuel } = state;
   const getIp = (): I32 => f.getLocal(ip, "i32");
   const zero = (): I32 => i32.const(0);
-  const pc = () => i64.add(f.getLocal(pageBase, "i64"), i64.extend_i32_u(f.load("i32_16u", getIp(), RECORD.offset)));
-  const saveFuel = (): void => f.store("i32", zero(), f.getLocal(fuel, "i32"), CELL.fuel);
-  const loadState = (): void => {
-    f.setLocal(ip, f.load("i32", zero(), CELL.ip));
-    f.setLocal(fuel, f.load("i32", zero(), CELL.fuel));
-    f.setLocal(tlb, f.load("i32", zero(), CELL.tlb));
-    f.setLocal(pageBase, f.load("i64", zero(), CELL.pageBase));
-  };
-  /** Returns what the host said, unless that is 0. */
-  const callHost = (functionIndex: number): void => {
-    f.if(f.teeLocal(status, f.callValue("i32", functionIndex)));
-    f.return(f.getLocal(status, "i32"));
-    f.end();
-  };
 
-  loadState();
+  emitLoadState(f, state);
   const dispatch = f.loop();
   const resume = f.block();
   const slow = f.block();
@@ -119,77 +192,146 @@ function emitRun(
   // The first op's block is the innermost, since handlers follow in order.
   for (let op = opCount - 1; op >= 0; op--) labels[op] = f.block();
   f.branchTable(labels, slow, f.load("i32_16u", getIp(), RECORD.op));
+  const frame: Frame = { ...state, target, dispatch, slow, far, leave };
+  const ways: Ways = { dispatch: () => f.branch(dispatch), resume: () => f.branch(resume) };
 
   f.end(); // OP.decode
   f.branch(slow);
   f.end(); // OP.slow
   f.branch(slow);
   f.end(); // OP.nextPage
-  f.setLocal(target, pc());
-  f.branch(far);
+  emitNextPage(f, frame);
   f.end(); // OP.goto
-  f.setLocal(ip, f.load("i32", getIp(), RECORD.imm));
-  f.branch(dispatch);
+  emitGoto(f, frame);
   f.end(); // OP.nothing
-  f.setLocal(ip, i32.add(getIp(), i32.const(RECORD_SIZE)));
-  f.setLocal(fuel, i32.sub(f.getLocal(fuel, "i32"), i32.const(1)));
-  f.branch(dispatch);
+  emitNothing(f, frame);
   f.end(); // OP.region
-  saveFuel();
+  f.store("i32", zero(), f.getLocal(fuel, "i32"), CELL.fuel);
   f.setLocal(status, f.callIndirect("i32", regionType, f.load("i32_16u", getIp(), RECORD.c)));
   f.setLocal(ip, f.load("i32", zero(), CELL.ip));
   f.setLocal(fuel, f.load("i32", zero(), CELL.fuel));
   f.branchTable([dispatch, slow], leave, f.getLocal(status, "i32"));
-  const labelled: Frame = { ...frame, dispatch, slow, far, leave };
   for (const shape of shapes) {
     f.end();
-    new RunEmitter(f, labelled, shape).emitSequence([{ shape, semantics: semanticsOf(shape) }]);
+    new RunEmitter(f, frame, shape).emitSequence([{ shape, semantics: semanticsOf(shape) }]);
   }
   for (const { first, second } of pairList) {
     f.end();
-    new RunEmitter(f, labelled, first).emitSequence([
+    new RunEmitter(f, frame, first).emitSequence([
       { shape: first, semantics: semanticsOf(first) },
       { shape: second, semantics: semanticsOf(second) },
     ]);
   }
-
   f.end(); // leave
-  f.store("i64", zero(), pc(), CELL.pc);
-  saveFuel();
-  f.return(zero());
-
+  emitLeave(f, state);
   f.end(); // far
+  emitFar(f, state, target, ways, missFunction);
+  f.end(); // slow
+  emitSlow(f, state, ways, slowFunction);
+  f.end(); // resume
+  emitLoadState(f, state);
+  f.branch(dispatch);
+  f.end();
+  f.unreachable();
+}
+
+/** The locals that hold the interpreter's state between instructions. */
+type State = Pick<Frame, "ip" | "fuel" | "tlb" | "pageBase">;
+
+/** How the interpreter goes on: at the record at `ip`, or from the state in the window. */
+interface Ways {
+  dispatch(): void;
+  resume(): void;
+}
+
+const newState = (f: FunctionBuilder): State => ({
+  ip: f.local("i32"),
+  fuel: f.local("i32"),
+  tlb: f.local("i32"),
+  pageBase: f.local("i64"),
+});
+
+function emitLoadState(f: FunctionBuilder, { ip, fuel, tlb, pageBase }: State): void {
+  f.setLocal(ip, f.load("i32", f.i32.const(0), CELL.ip));
+  f.setLocal(fuel, f.load("i32", f.i32.const(0), CELL.fuel));
+  f.setLocal(tlb, f.load("i32", f.i32.const(0), CELL.tlb));
+  f.setLocal(pageBase, f.load("i64", f.i32.const(0), CELL.pageBase));
+}
+
+/** The address of the instruction at `ip`. */
+const emitPc = (f: FunctionBuilder, { ip, pageBase }: State): I64 =>
+  f.i64.add(f.getLocal(pageBase, "i64"), f.i64.extend_i32_u(f.load("i32_16u", f.getLocal(ip, "i32"), RECORD.offset)));
+
+function emitNextPage(f: FunctionBuilder, frame: Frame): void {
+  f.setLocal(frame.target, emitPc(f, frame));
+  f.branch(frame.far);
+}
+
+function emitGoto(f: FunctionBuilder, { ip, dispatch }: Frame): void {
+  f.setLocal(ip, f.load("i32", f.getLocal(ip, "i32"), RECORD.imm));
+  f.branch(dispatch);
+}
+
+function emitNothing(f: FunctionBuilder, { ip, fuel, dispatch }: Frame): void {
+  const { i32 } = f;
+  f.setLocal(ip, i32.add(f.getLocal(ip, "i32"), i32.const(RECORD_SIZE)));
+  f.setLocal(fuel, i32.sub(f.getLocal(fuel, "i32"), i32.const(1)));
+  f.branch(dispatch);
+}
+
+/** Returns before the instruction at `ip`. */
+function emitLeave(f: FunctionBuilder, state: State): void {
+  const { i32 } = f;
+  f.store("i64", i32.const(0), emitPc(f, state), CELL.pc);
+  f.store("i32", i32.const(0), f.getLocal(state.fuel, "i32"), CELL.fuel);
+  f.return(i32.const(0));
+}
+
+/** Looks the page of the local `target` up, or asks the host. */
+function emitFar(f: FunctionBuilder, state: State, target: number, ways: Ways, missFunction: number): void {
+  const { i32, i64 } = f;
+  const { ip, fuel, tlb, pageBase } = state;
+  const entry = f.local("i32");
+  const zero = (): I32 => i32.const(0);
   const pageBits = i32.and(i32.shr_u(i32.wrap_i64(f.getLocal(target, "i64")), i32.const(8)), i32.const(0x3ff0));
   f.setLocal(entry, i32.add(pageBits, f.getLocal(tlb, "i32")));
-  const page = (): ReturnType<typeof i64.and> => i64.and(f.getLocal(target, "i64"), i64.const(-4096));
+  const page = (): I64 => i64.and(f.getLocal(target, "i64"), i64.const(-4096));
   f.if(i64.eq(f.load("i64", f.getLocal(entry, "i32"), TLB.execute), page()));
   const offset = i32.shl(i32.and(i32.wrap_i64(f.getLocal(target, "i64")), i32.const(4095)), i32.const(2));
   const slot = i32.add(offset, f.load("i32", f.getLocal(entry, "i32"), TLB.execute + 8));
   f.setLocal(ip, f.load("i32", slot, 0));
   f.setLocal(pageBase, page());
   f.store("i64", zero(), f.getLocal(pageBase, "i64"), CELL.pageBase);
-  f.if(getIp());
-  f.branchIf(dispatch, i32.gt_s(f.getLocal(fuel, "i32"), zero()));
+  f.if(f.getLocal(ip, "i32"));
+  f.if(i32.gt_s(f.getLocal(fuel, "i32"), zero()));
+  ways.dispatch();
+  f.end();
   f.end();
   f.end();
   f.store("i64", zero(), f.getLocal(target, "i64"), CELL.pc);
   // Where the page was not found, this is still the record that control comes from.
-  f.store("i32", zero(), getIp(), CELL.ip);
-  saveFuel();
-  callHost(missFunction);
-  f.branch(resume);
+  f.store("i32", zero(), f.getLocal(ip, "i32"), CELL.ip);
+  f.store("i32", zero(), f.getLocal(fuel, "i32"), CELL.fuel);
+  emitHostCall(f, missFunction);
+  ways.resume();
+}
 
-  f.end(); // slow
-  f.store("i64", zero(), pc(), CELL.pc);
-  f.store("i32", zero(), getIp(), CELL.ip);
-  saveFuel();
-  callHost(slowFunction);
+/** Saves the state, and hands the instruction at `ip` to the host. */
+function emitSlow(f: FunctionBuilder, state: State, ways: Ways, slowFunction: number): void {
+  const zero = (): I32 => f.i32.const(0);
+  f.store("i64", zero(), emitPc(f, state), CELL.pc);
+  f.store("i32", zero(), f.getLocal(state.ip, "i32"), CELL.ip);
+  f.store("i32", zero(), f.getLocal(state.fuel, "i32"), CELL.fuel);
+  emitHostCall(f, slowFunction);
+  ways.resume();
+}
 
-  f.end(); // resume
-  loadState();
-  f.branch(dispatch);
+/** Returns what the host says, unless that is 0. */
+function emitHostCall(f: FunctionBuilder, functionIndex: number): void {
+  const status = f.local("i32");
+  f.if(f.teeLocal(status, f.callValue("i32", functionIndex)));
+  f.return(f.getLocal(status, "i32"));
   f.end();
-  f.unreachable();
 }
 
 /** What a shape does. */

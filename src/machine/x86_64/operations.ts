@@ -22,7 +22,7 @@ export const OP = {
   first: 6,
 } as const;
 
-/** "plain" has one operation for each shape that start-up needs; "joined" has all, and pairs. */
+/** "plain" has one operation for each shape, and is ready at once; "joined" has pairs besides, and is faster. */
 export type InterpreterKind = "plain" | "joined";
 
 export interface Operations {
@@ -46,8 +46,7 @@ export function operations(kind: InterpreterKind): Operations {
 }
 
 function make(kind: InterpreterKind): Operations {
-  const { shapes: all, plainCount, pairs: allPairs } = fastShapes();
-  const shapes = kind === "plain" ? all.slice(0, plainCount) : all;
+  const { shapes, pairs: allPairs } = fastShapes();
   const ops = new Map<number, number>();
   shapes.forEach((shape, index) => {
     const key = keyOfShape(shape);
