@@ -179,7 +179,7 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
       const spent = hart.timeNs - now;
       left -= spent;
       this.joinsAt -= spent;
-      if (this.joinsAt <= 0 || (this.joinsAt !== Infinity && this.engine.isStrained)) this.join();
+      if (this.joinsAt <= 0) this.join();
       if (this.tier === "run" && this.joinsAt === Infinity) this.sample(hart, spent);
     }
   }

@@ -93,8 +93,8 @@ export interface MachineOptions<H extends Hart = Hart> {
   readonly ramSize: number;
   readonly harts: number;
   /**
-   * Instructions after which the interpreter with operations for sequences takes over; default 0, at once. It takes 60 ms to
-   * make, which a machine that soon stops can do without. No difference to the guest.
+   * Instructions after which the interpreter with operations for sequences takes over; default 0, at once. It takes 100 ms to
+   * compile, which a machine that soon stops can do without. No difference to the guest.
    */
   readonly joinAfter?: number;
   /** When hot loops are translated; no difference to the guest. */

@@ -52,8 +52,6 @@ export interface Engine<H extends Hart = Hart> {
   setRunning(hart: H & EngineHart): void;
   /** Uses the interpreter that takes the least time to make, or the fastest. Called before anything runs, and perhaps again later. */
   useInterpreter(kind: "soonest" | "fastest"): void;
-  /** Whether the interpreter in use has no operations for much of what runs: the fastest is worth its making now. */
-  readonly isStrained: boolean;
   /** Translates what begins at these places, as `EngineHart.place` told them, hottest first. */
   translate(hot: readonly number[]): void;
 }

@@ -62,7 +62,6 @@ function idleProcessor(made: IdleHart[]): Processor<X86Hart> {
       reset: () => {},
       setRunning: () => {},
       useInterpreter: () => {},
-      isStrained: false,
       translate: () => {},
     }),
   };

@@ -31,8 +31,6 @@ function compileInterpreter(kind: InterpreterKind): WasmModule {
 class RiscvEngine implements Engine<RiscvHart> {
   readonly harts: readonly HartCore[];
   readonly code: CodeCache;
-  /** Both interpreters have operations for the same instructions. */
-  readonly isStrained = false;
   private readonly memory: WasmMemory;
   private readonly regions: Regions;
   private running: HartCore;

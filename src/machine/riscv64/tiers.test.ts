@@ -144,7 +144,7 @@ const START = assemble(
 const COLD: Hotness = { pause: Infinity, samples: 1, quantum: 1, threshold: 1 };
 const HOT: Hotness = { pause: 150, samples: 6, quantum: 5, threshold: 1 };
 
-function prepare(seed: number, tier: "run" | "step", hotness: Hotness): Machine<RiscvHart> {
+function prepare(seed: number, tier: "run" | "step", hotness: Hotness, joinAfter = 0): Machine<RiscvHart> {
   const random = randomNumbers(seed);
   const machine = createMachine({
     processor: riscv64Processor,
@@ -153,6 +153,7 @@ function prepare(seed: number, tier: "run" | "step", hotness: Hotness): Machine<
     harts: 1,
     tier,
     hotness,
+    joinAfter,
   });
   machine.memory.write(START.base, START.bytes);
   machine.memory.write(TEXT, randomText(random));
@@ -182,9 +183,14 @@ function stateOf(machine: Machine<RiscvHart>): string {
 }
 
 for (let seed = 1; seed <= SEEDS; seed++) {
-  test(`interpreter, regions and exact tier agree, seed ${seed}`, () => {
+  test(`both interpreters, regions and exact tier agree, seed ${seed}`, () => {
     const random = randomNumbers(seed + 1000);
-    const machines = [prepare(seed, "step", COLD), prepare(seed, "run", COLD), prepare(seed, "run", HOT)];
+    const machines = [
+      prepare(seed, "step", COLD),
+      prepare(seed, "run", COLD),
+      prepare(seed, "run", COLD, Infinity),
+      prepare(seed, "run", HOT),
+    ];
     const [exact] = machines;
     if (exact === undefined) return;
     for (let slice = 0; slice < SLICES; slice++) {

@@ -56,10 +56,6 @@ class X86Engine implements Engine<X86Hart> {
     for (const hart of this.harts) hart.reset(pc);
   }
 
-  get isStrained(): boolean {
-    return this.harts.some((hart) => hart.isStrained);
-  }
-
   setRunning(hart: HartCore): void {
     this.running = hart;
   }

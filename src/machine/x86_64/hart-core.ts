@@ -49,8 +49,6 @@ const RESUME = 0;
 const LEAVE = 1;
 /** CELL.waiting: halted until an interrupt, or waiting to be started, or shut down. */
 export const WAITING = { halted: 1, start: 2, shutdown: 3 } as const;
-/** Instructions executed exactly for want of an operation, after which the faster interpreter is worth its making: they took as long. */
-const MOST_STRAIN = 20_000;
 /** What a machine fails with when a hart shuts down. */
 const SHUTDOWN_STATUS = 1;
 const bitOf = (request: number): number => 1 << request;
@@ -78,8 +76,6 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
   private run: (() => number) | undefined;
   /** Whether the hart has just come to a check point. */
   private isCheckPoint = false;
-  /** Instructions executed exactly since the interpreter has no operation for them. */
-  private strain = 0;
 
   constructor(machine: EngineMachine, code: CodeCache, id: number, memory: WasmMemory, layout: Layout, window: number) {
     this.machine = machine;
@@ -144,21 +140,10 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
       if (index >= 0 && code.resolve(record, tlbs.addendAt(index))) return RESUME;
     } else {
       if (this.refill.fill(record)) return RESUME;
-      if (code.opAt(record) === OP.slow) this.noteStrain();
       this.isCheckPoint = false;
       this.stepOne();
     }
     return this.proceed();
-  }
-
-  /** The interpreter has no operation for an instruction; where that goes on, the machine is told. */
-  private noteStrain(): void {
-    this.strain++;
-    if (this.strain === MOST_STRAIN) this.machine.returnBy(this, this.timeNs);
-  }
-
-  get isStrained(): boolean {
-    return this.strain >= MOST_STRAIN;
   }
 
   miss(): number {

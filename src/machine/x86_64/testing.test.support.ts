@@ -17,7 +17,8 @@ import type { Machine, TrapEvent } from "../machine.ts";
 import { x86Processor } from "./engine.ts";
 import type { X86Hart } from "./hart.ts";
 
-export const TIERS = ["run", "step"] as const;
+/** The joined interpreter, the plain one, the exact tier. */
+export const TIERS = ["run", "plain", "step"] as const;
 export type TestTier = (typeof TIERS)[number];
 
 const PML4 = 0x1000;
@@ -119,7 +120,14 @@ const ALL = PTE.P | PTE.W | PTE.U;
 const INTERRUPT_GATE = 0x8e00;
 
 export function bench(tier: TestTier, source: string, start: keyof typeof STACK = "kernel"): Bench {
-  const machine = createMachine({ processor: x86Processor, ramBase: 0, ramSize: 4 << 20, harts: 1, tier });
+  const machine = createMachine({
+    processor: x86Processor,
+    ramBase: 0,
+    ramSize: 4 << 20,
+    harts: 1,
+    tier: tier === "step" ? "step" : "run",
+    joinAfter: tier === "plain" ? Infinity : 0,
+  });
   const { memory } = machine;
   const program = assemble(`${NAMES}main:\n${source}\n${EPILOGUE}`, { base: PROGRAM });
   memory.write(program.base, program.bytes);
