@@ -453,6 +453,22 @@ inner: mov   r8, [rsp]
        lock cmpxchg16b [rbx + 128]
        mov  rdx, [rcx + 8]
        mov  al, [0x200014]
+       clflush [rbx]
+       mov  byte ptr [rbx + 0x85], 0x5a
+       lea  r9, [rbx]
+       add  rbx, 0x80
+       mov  eax, 5
+       xlatb
+       mov  r10b, al
+       mov  rbx, r9
+       mov  al, 16
+       mov  rbp, rsp
+       mov  r11, rsp
+       enter 32, 1
+       sub  r11, rsp
+       mov  r12, [rbp - 8]
+       sub  r12, rbp
+       leave
        mov  ecx, 0x20000c
        mov  r8d, [ecx - 4]
        jmp  stop`,
@@ -465,6 +481,9 @@ inner: mov   r8, [rsp]
     assert.equal(b.gpr("rdx"), 0x77);
     assert.equal(b.gpr("rax") & 0xff, 16);
     assert.equal(b.gpr("r8"), 0);
+    // xlat; enter with a frame pointer for one level: it points at itself.
+    assert.equal(b.gpr("r10") & 0xff, 0x5a);
+    assert.deepEqual([b.gpr("r11"), b.gpr("r12")], [48, 0]);
     assert.ok(b.hart.pc > PROGRAM);
     assert.equal(b.hart.gpr(GPR.rbx), PAGES);
   });

@@ -73,7 +73,7 @@ export type SystemMnemonic = MnemonicOfExtension<"system" | "string" | "legacy" 
 /** Of the legacy instructions those that are exact definitions on registers alone are elsewhere (semantics/integer-exact.ts). */
 type DecimalMnemonic = "daa" | "das" | "aaa" | "aas" | "aam" | "aad";
 /** Base instructions that have no emitted form. */
-const BASE_MNEMONICS = ["xlat", "enter", "clflush"] as const;
+const BASE_MNEMONICS = ["clflush"] as const;
 type BaseMnemonic = (typeof BASE_MNEMONICS)[number];
 
 const systemSemantics: Readonly<Record<Exclude<SystemMnemonic, DecimalMnemonic> | BaseMnemonic, SystemSemantics>> = {

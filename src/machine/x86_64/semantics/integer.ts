@@ -697,7 +697,7 @@ const enter: Semantics = (e) => {
   const { i32, i64 } = e;
   const size = e.stackSize;
   const kind = size === 8 ? "i64" : size === 4 ? "i32" : "i16";
-  const room = e.let(e.readUnsigned(0));
+  const room = e.let(e.read(0));
   const level = e.let(i32.and(e.secondImmediate(), i32.const(31)));
   const stack = e.let(i64.sub(e.gpr(GPR.rsp), i64.const(size)));
   e.store(kind, stack.get(), e.gpr(GPR.rbp));
