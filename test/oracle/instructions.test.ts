@@ -8,14 +8,17 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { skipWithout } from "../support/tools.ts";
-import { findDifference, type Pair } from "./differential.ts";
+import { Differential, type Pair } from "./differential.ts";
 import { countOfGroup, generateProgram, type Group, GROUPS } from "./generate.ts";
 import { runOnTier } from "./our-machine.ts";
+import { RISCV_PROGRAMS } from "./program.ts";
 import { QEMU, runUnderQemu } from "./qemu.ts";
 import { firstSeed, instructionBudget } from "./settings.ts";
 
 const BLOCKS = 400;
 const QUICK = 8_000;
+
+const differential = new Differential(RISCV_PROGRAMS);
 
 /** Compares random programs until `budget` instructions of the group have been executed. */
 function compare(t: TestContext, group: Group, pair: Pair, budget: number): void {
@@ -24,7 +27,7 @@ function compare(t: TestContext, group: Group, pair: Pair, budget: number): void
   for (; count < budget; seed++) {
     const program = generateProgram(group, seed, BLOCKS);
     count += countOfGroup(group, program);
-    const difference = findDifference(program, pair);
+    const difference = differential.findDifference(program, pair);
     if (difference !== undefined) assert.fail(`seed ${seed}, ${difference}`);
   }
   t.diagnostic(`${count} instructions, seeds ${firstSeed()} to ${seed - 1}`);

@@ -14,7 +14,10 @@
 // `link`, are never written by blocks; which two differs from program to program.
 
 import { assemble } from "../../src/isa/riscv64/assembler.ts";
+import { disassemble, disassembleCompressed } from "../../src/isa/riscv64/disassembler.ts";
 import { fRegisterName, xRegisterName } from "../../src/isa/riscv64/registers.ts";
+import type { BlockOf, Image, ProgramKind, ProgramOf } from "./differential.ts";
+import { describeStates } from "./report.ts";
 
 export const TEXT_BASE = 0x80000000;
 export const DATA_BASE = 0x80400000;
@@ -31,24 +34,27 @@ export interface Code {
 /** Instructions that belong together, such as a branch and what it jumps over. */
 export type Item = readonly Code[];
 
-export interface Block {
-  readonly items: readonly Item[];
-  /** The window as it is at first. */
-  readonly window: Uint8Array;
-}
+export type Block = BlockOf<Item>;
 
-export interface Program {
+export interface Program extends ProgramOf<Block> {
   readonly pointer: number;
   readonly link: number;
-  readonly firstState: Uint8Array;
-  readonly blocks: readonly Block[];
 }
 
-/** A program's bytes, to be placed at TEXT_BASE and DATA_BASE and entered at TEXT_BASE. */
-export interface Image {
-  readonly text: Uint8Array;
-  readonly data: Uint8Array;
-}
+/** Programs of RISC-V. */
+export const RISCV_PROGRAMS: ProgramKind<Item, Block, Program> = {
+  stateSize: STATE_SIZE,
+  windowSize: WINDOW_SIZE,
+  build: buildImage,
+  alone: (program, _, block, firstState) => ({ ...program, blocks: [block], firstState }),
+  withItems: (block, items) => ({ ...block, items }),
+  listItems: (items) =>
+    items
+      .flat()
+      .map(({ bits, size }) => `    ${size === 2 ? disassembleCompressed(bits) : disassemble(bits)}`)
+      .join("\n"),
+  describeStates,
+};
 
 const ALL = Array.from({ length: 32 }, (_, i) => i);
 
@@ -56,7 +62,7 @@ export function lengthOf(codes: readonly Code[]): number {
   return codes.reduce((sum, code) => sum + code.size, 0);
 }
 
-/** Puts a program together. */
+/** Puts a program together, to be placed at TEXT_BASE and DATA_BASE and entered at TEXT_BASE. */
 export function buildImage(program: Program): Image {
   const { pointer, link, blocks } = program;
   const dataSize = STATE_SIZE + blocks.length * BLOCK_SIZE;

@@ -1,11 +1,10 @@
 // How a difference is told: the registers that changed or differ, before and after.
 
 import { fRegisterName, xRegisterName } from "../../src/isa/riscv64/registers.ts";
-import { STATE_SIZE } from "./program.ts";
 
 /** A line for each register of a dump that the block changed, or on which the outcomes disagree (marked). */
 export function describeStates(before: Uint8Array, expected: Uint8Array, ours: Uint8Array): string {
-  return Array.from({ length: STATE_SIZE / 8 }, (_, i) => i)
+  return Array.from({ length: before.length / 8 }, (_, i) => i)
     .map((i) => ({ name: nameOf(i), before: word(before, i), expected: word(expected, i), ours: word(ours, i) }))
     .filter((row) => row.before !== row.expected || row.expected !== row.ours)
     .map(
