@@ -20,7 +20,7 @@ const key = (mnemonic: string, operands: readonly { letter: string; size: number
   `${mnemonic} ${operands.map(({ letter, size }) => (letter === "i" ? "i" : letter + size)).join()}`;
 
 /** What translated code may have in it: the interpreter's own instructions. */
-const fast = new Set(fastShapes().shapes.map(({ mnemonic, operands }) => key(mnemonic, operands)));
+const fast = new Set(fastShapes().map(({ mnemonic, operands }) => key(mnemonic, operands)));
 const forms = formsOf(({ extension }) => EXTENSIONS.includes(extension)).filter(({ mnemonic, operands }) =>
   fast.has(key(mnemonic, operands)),
 );

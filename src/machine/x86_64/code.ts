@@ -22,7 +22,7 @@ import { SEGMENT } from "../../isa/x86_64/registers.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import type { Layout } from "../engine/layout.ts";
 import { CELL, RECORD, RECORD_SIZE, segmentBase } from "./layout.ts";
-import { OP, operations, type Operations } from "./operations.ts";
+import { OP, operations, type Operations, type SequenceNode } from "./operations.ts";
 import { endsRun, FLAG_EFFECT, flagEffectOf, isHint } from "./semantics/effects.ts";
 import { mnemonicIndexOf, shapeKeyOf, type AddressForm, type Shape, type Transfer } from "./shapes.ts";
 import { gprAddress, mmxAddress, xmmAddress } from "./window-address.ts";
@@ -168,9 +168,9 @@ export class CodeCache {
 
   /** The shape of the instruction that a record's handler begins with; undefined where it has none. */
   shapeOf(record: number): Shape | undefined {
-    const { shapes, pairList } = this.operations;
+    const { shapes, sequences } = this.operations;
     const index = this.opAt(record) - OP.first;
-    return index < shapes.length ? shapes[index] : pairList[index - shapes.length]?.first;
+    return index < shapes.length ? shapes[index] : sequences[index - shapes.length]?.[0];
   }
 
   /**
@@ -326,7 +326,8 @@ export class CodeCache {
     }
     this.dropDeadFlags();
     for (let i = 0; i < jumps.length; i += 2) this.link(jumps[i] ?? 0, jumps[i + 1] ?? 0, base);
-    if (this.operations.pairs.size > 0) this.joinPairs();
+    const { tree } = this.operations;
+    if (tree !== undefined) this.joinSequences(tree);
     return first;
   }
 
@@ -378,6 +379,7 @@ export class CodeCache {
     if (transfer === "forward" || transfer === "backward") this.jumps.push(record, at + decoded.length + decoded.immLo);
     if (isHint(mnemonic)) {
       halves[half] = OP.nothing;
+      this.run.push({ record, effect: 0, deadOp: 0 });
       return;
     }
     const { ops } = this.operations;
@@ -441,13 +443,17 @@ export class CodeCache {
     this.words[(record + RECORD.imm) >> 2] = known;
   }
 
-  /** Makes the first of two adjacent records that there is one operation for stand for both. */
-  private joinPairs(): void {
-    const { pairs } = this.operations;
-    for (let i = 0; i + 1 < this.run.length; i++) {
-      const record = this.run[i]?.record ?? 0;
-      const pair = pairs.get(this.opAt(record) * 65536 + this.opAt(record + RECORD_SIZE));
-      if (pair !== undefined) this.halves[record >> 1] = pair;
+  /** Makes each record the first of the longest sequence that there is an operation for. */
+  private joinSequences(tree: SequenceNode): void {
+    const { run } = this;
+    for (let first = 0; first + 1 < run.length; first++) {
+      let node: SequenceNode | undefined = tree;
+      let best = 0;
+      for (let i = first; node !== undefined && i < run.length; i++) {
+        node = node.next.get(this.opAt(run[i]?.record ?? 0));
+        if (node !== undefined && node.op !== 0) best = node.op;
+      }
+      if (best !== 0) this.halves[(run[first]?.record ?? 0) >> 1] = best;
     }
   }
 

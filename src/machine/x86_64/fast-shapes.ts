@@ -6,7 +6,7 @@
  * 4 and 8. Forms after `~` are also there with dead flags.
  */
 import type { Mnemonic } from "../../isa/x86_64/instructions.ts";
-import type { OperandLetter, OperandShape, Shape, Transfer } from "./shapes.ts";
+import { parseOperandShape, type Shape, type Transfer } from "./shapes.ts";
 
 interface Row {
   readonly mnemonics: string;
@@ -24,8 +24,7 @@ const ALL_CONDITIONS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const USUAL_CONDITIONS = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15];
 const JUMPS: readonly Transfer[] = ["forward", "backward", "far"];
 
-/** What a machine needs from the start. */
-const PLAIN: readonly Row[] = [
+const ROWS: readonly Row[] = [
   { mnemonics: "mov", forms: "rs,rs r1,r1 r1,m1* r2,m2* rs,ms* m1*,r1 m2*,r2 ms*,rs rs,i r1,i m1*,i m2*,i ms*,i" },
   { mnemonics: "movzx movsx", forms: "r4,r1 r4,r2 r4,m1* r4,m2* r8,r1 r8,r2 r8,m1* r8,m2*" },
   { mnemonics: "movsxd", forms: "r8,r4 r8,m4*" },
@@ -67,15 +66,13 @@ const PLAIN: readonly Row[] = [
   { mnemonics: "movq", forms: "x16,r8 r8,x16", operandSize: 8 },
   { mnemonics: "movq", forms: "x8,m8 m8,x8 x8,x8", operandSize: 4 },
   { mnemonics: "movd", forms: "x16,r4 r4,x16", operandSize: 4 },
-];
-
-/** What is worth its making in a machine that runs for more than a moment. */
-const JOINED: readonly Row[] = [
   { mnemonics: "add sub and or xor", forms: "r1,m1* m1*,r1 m1*,i r2,i", dead: "r1,i r1,r1 rs,ms*" },
   { mnemonics: "adc sbb", forms: "rs,ms* ms*,rs ms*,i r1,i r1,r1" },
   { mnemonics: "inc dec", forms: "ms*" },
   { mnemonics: "neg not", forms: "r1 ms" },
-  { mnemonics: "shl shr sar rol ror", forms: "r1,i r2,i ms,i" },
+  { mnemonics: "shl shr sar rol ror", forms: "r1,i r2,i ms*,i ms*,r1 r1,r1" },
+  { mnemonics: "add sub and or xor", forms: "r2,r2 r2,m2* m2*,r2 m2*,i" },
+  { mnemonics: "inc dec", forms: "r1 r2 m1 m2" },
   { mnemonics: "shld shrd", forms: "rs,rs,i rs,rs,r1" },
   { mnemonics: "imul", forms: "rs,ms*,i" },
   { mnemonics: "mul imul div idiv", forms: "ms" },
@@ -143,18 +140,7 @@ const JOINED: readonly Row[] = [
   { mnemonics: "pmovmskb", forms: "r4,x16", operandSize: 4 },
 ];
 
-/** Handlers of two adjacent instructions, of which the second is a conditional jump. */
-const COMPARISONS =
-  "test r4,r4|test r8,r8|test r1,r1|test r4,i|test r1,i|cmp r4,r4|cmp r8,r8|cmp r1,r1|cmp r4,i|cmp r8,i|cmp r1,i|cmp r4,m4|cmp r8,m8|" +
-  "cmp m4,i|cmp m8,i|cmp m1,i|cmp m1+,i|cmp m4,r4|cmp m8,r8|cmp r1,m1|add r8,i|add r4,i|sub r8,i|sub r4,i|and r4,i|sub r4,r4";
-const COMPARED_CONDITIONS = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15];
-
 const SIZE_SETS: Readonly<Record<string, readonly number[]>> = { s: [4, 8], w: [1, 2, 4, 8] };
-
-function parseOperand(text: string): OperandShape {
-  const letter = text.charAt(0) as OperandLetter;
-  return { letter, size: Number.parseInt(text.slice(1) || "0", 10) };
-}
 
 /** The shapes of one form of one mnemonic. */
 function expandForm(row: Row, mnemonic: Mnemonic, form: string, flags: "used" | "dead"): Shape[] {
@@ -169,7 +155,7 @@ function expandForm(row: Row, mnemonic: Mnemonic, form: string, flags: "used" | 
     return ["", "+"].flatMap((suffix) => expandForm(row, mnemonic, form.replace("*", suffix), flags));
   }
   const address = form.includes("+") ? "full" : "base";
-  const operands = form === "" ? [] : form.replace("+", "").split(",").map(parseOperand);
+  const operands = form === "" ? [] : form.replace("+", "").split(",").map(parseOperandShape);
   const operandSize = row.operandSize ?? operands[0]?.size ?? 0;
   return (row.conditions ?? [0]).flatMap((condition) =>
     (row.transfers ?? ["none" as const]).map((transfer): Shape => ({
@@ -195,46 +181,10 @@ function expandRow(row: Row): Shape[] {
   ]);
 }
 
-/** A pair of instructions that the interpreter executes as one. */
-export interface ShapePair {
-  readonly first: Shape;
-  readonly second: Shape;
-}
+let made: readonly Shape[] | undefined;
 
-function makePairs(): ShapePair[] {
-  const jumps = COMPARED_CONDITIONS.flatMap((condition) =>
-    (["forward", "backward"] as const).map((transfer): Shape => ({
-      mnemonic: "jcc",
-      operands: [{ letter: "j", size: 0 }],
-      operandSize: 8,
-      address: "base",
-      addressSize: 8,
-      condition,
-      transfer,
-      flags: "used",
-    })),
-  );
-  return COMPARISONS.split("|").flatMap((text) => {
-    const [mnemonic = "", form = ""] = text.split(" ");
-    const [first] = expandForm({ mnemonics: mnemonic, forms: form }, mnemonic as Mnemonic, form, "used");
-    return first === undefined ? [] : jumps.map((second) => ({ first, second }));
-  });
-}
-
-export interface FastShapes {
-  readonly shapes: readonly Shape[];
-  /** The first so many are in the plain interpreter. */
-  readonly plainCount: number;
-  readonly pairs: readonly ShapePair[];
-}
-
-let made: FastShapes | undefined;
-
-/** Made when first asked for: it is the same for every machine. */
-export function fastShapes(): FastShapes {
-  if (made === undefined) {
-    const plain = PLAIN.flatMap(expandRow);
-    made = { shapes: [...plain, ...JOINED.flatMap(expandRow)], plainCount: plain.length, pairs: makePairs() };
-  }
+/** Made when first asked for: they are the same for every machine. */
+export function fastShapes(): readonly Shape[] {
+  made ??= ROWS.flatMap(expandRow);
   return made;
 }

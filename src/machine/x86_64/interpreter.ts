@@ -172,8 +172,8 @@ function emitRun(
   regionType: number,
 ): void {
   f.reset([]);
-  const { shapes, pairList } = operations(kind);
-  const opCount = OP.first + shapes.length + pairList.length;
+  const { shapes, sequences } = operations(kind);
+  const opCount = OP.first + shapes.length + sequences.length;
   const { i32 } = f;
   const state = newState(f);
   const target = f.local("i64");
@@ -215,12 +215,11 @@ function emitRun(
     f.end();
     new RunEmitter(f, frame, shape).emitSequence([{ shape, semantics: semanticsOf(shape) }]);
   }
-  for (const { first, second } of pairList) {
+  for (const sequence of sequences) {
     f.end();
-    new RunEmitter(f, frame, first).emitSequence([
-      { shape: first, semantics: semanticsOf(first) },
-      { shape: second, semantics: semanticsOf(second) },
-    ]);
+    const [first] = sequence;
+    if (first === undefined) continue;
+    new RunEmitter(f, frame, first).emitSequence(sequence.map((shape) => ({ shape, semantics: semanticsOf(shape) })));
   }
   f.end(); // leave
   emitLeave(f, state);

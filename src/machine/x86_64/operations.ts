@@ -1,9 +1,10 @@
 /**
  * The interpreter's operations: the numbers in the op field of records.
  *
- *     0 decode   1 slow   2 nextPage   3 goto   4 nothing   5 region   then one for each fast shape, then one for each pair
+ *     0 decode   1 slow   2 nextPage   3 goto   4 nothing   5 region   then one for each fast shape, then one for each sequence
  */
-import { fastShapes, type ShapePair } from "./fast-shapes.ts";
+import { fastShapes } from "./fast-shapes.ts";
+import { sequences, type Sequence } from "./sequences.ts";
 import { keyOfShape, type Shape } from "./shapes.ts";
 
 export const OP = {
@@ -22,16 +23,23 @@ export const OP = {
   first: 6,
 } as const;
 
-/** "plain" has one operation for each shape, and is ready at once; "joined" has pairs besides, and is faster. */
+/** "plain" has one operation for each shape, and is ready at once; "joined" has sequences besides, and is faster. */
 export type InterpreterKind = "plain" | "joined";
+
+/** Sequences as a tree: from a node the op of the next instruction leads on. */
+export interface SequenceNode {
+  /** The operation of the sequence that ends here, or 0. */
+  op: number;
+  readonly next: Map<number, SequenceNode>;
+}
 
 export interface Operations {
   readonly shapes: readonly Shape[];
-  readonly pairList: readonly ShapePair[];
+  readonly sequences: readonly Sequence[];
   /** Op number by shape key. */
   readonly ops: ReadonlyMap<number, number>;
-  /** Op number of a pair by first × 65536 + second. */
-  readonly pairs: ReadonlyMap<number, number>;
+  /** Undefined where there are no sequences. */
+  readonly tree: SequenceNode | undefined;
 }
 
 const made = new Map<InterpreterKind, Operations>();
@@ -46,20 +54,29 @@ export function operations(kind: InterpreterKind): Operations {
 }
 
 function make(kind: InterpreterKind): Operations {
-  const { shapes, pairs: allPairs } = fastShapes();
+  const shapes = fastShapes();
   const ops = new Map<number, number>();
   shapes.forEach((shape, index) => {
     const key = keyOfShape(shape);
     if (!ops.has(key)) ops.set(key, OP.first + index);
   });
-  const pairList = kind === "plain" ? [] : allPairs;
-  const pairs = new Map<number, number>();
-  pairList.forEach(({ first, second }, index) => {
-    const firstOp = ops.get(keyOfShape(first));
-    const secondOp = ops.get(keyOfShape(second));
-    if (firstOp !== undefined && secondOp !== undefined) {
-      pairs.set(firstOp * 65536 + secondOp, OP.first + shapes.length + index);
+  if (kind === "plain") return { shapes, sequences: [], ops, tree: undefined };
+  const list = sequences();
+  const tree: SequenceNode = { op: 0, next: new Map() };
+  list.forEach((sequence, index) => {
+    let node = tree;
+    for (const shape of sequence) {
+      const op = ops.get(keyOfShape(shape));
+      // What has no handler of its own cannot be met.
+      if (op === undefined) return;
+      let next = node.next.get(op);
+      if (next === undefined) {
+        next = { op: 0, next: new Map() };
+        node.next.set(op, next);
+      }
+      node = next;
     }
+    node.op = OP.first + shapes.length + index;
   });
-  return { shapes, pairList, ops, pairs };
+  return { shapes, sequences: list, ops, tree };
 }

@@ -160,3 +160,39 @@ export function keyOfShape(shape: Shape): number {
     operands * 4 + count,
   );
 }
+
+const TRANSFER_MARKS: Readonly<Record<Transfer, string>> = { none: "", forward: "@f", backward: "@b", far: "@x" };
+const CONDITIONAL: ReadonlySet<string> = new Set(["jcc", "setcc", "cmovcc"]);
+
+/** A shape's name, as the head of this file describes it; the operand size is written behind `/` where no operand tells it. */
+export function shapeName(shape: Shape): string {
+  const { mnemonic, operands, operandSize, address, condition, transfer, flags } = shape;
+  const texts = operands.map(
+    ({ letter, size }) => `${letter}${hasSize(letter) ? size : ""}${letter === "m" && address === "full" ? "+" : ""}`,
+  );
+  const size = operandSize === operands[0]?.size ? "" : `/${operandSize}`;
+  const marks = `${CONDITIONAL.has(mnemonic) ? `:${condition}` : ""}${flags === "dead" ? "~" : ""}${size}`;
+  return `${mnemonic}${marks}${TRANSFER_MARKS[transfer]}${texts.length > 0 ? ` ${texts.join(",")}` : ""}`;
+}
+
+/** The shape that a name stands for. */
+export function parseShape(name: string): Shape {
+  const parts = /^([a-z0-9]+)(?::(\d+))?(~)?(?:\/(\d+))?(?:@([fbx]))?(?: (.*))?$/.exec(name);
+  if (parts === null) throw new Error(`${name} names no shape`);
+  const [, mnemonic = "", condition, dead, size, transfer, form = ""] = parts;
+  const operands = form === "" ? [] : form.replace("+", "").split(",").map(parseOperandShape);
+  return {
+    mnemonic: mnemonic as Mnemonic, // what is no mnemonic has no semantics, which the interpreter's generator reports
+    operands,
+    operandSize: size === undefined ? (operands[0]?.size ?? 0) : Number(size),
+    address: form.includes("+") ? "full" : "base",
+    addressSize: 8,
+    condition: Number(condition ?? 0),
+    transfer: transfer === "f" ? "forward" : transfer === "b" ? "backward" : transfer === "x" ? "far" : "none",
+    flags: dead === undefined ? "used" : "dead",
+  };
+}
+
+export function parseOperandShape(text: string): OperandShape {
+  return { letter: text.charAt(0) as OperandLetter, size: Number.parseInt(text.slice(1) || "0", 10) };
+}
