@@ -304,6 +304,12 @@ test("the deadline timer, and that other modes know no deadline", () => {
   machine.advance(500);
   assert.equal(port.pendingVector(), 0x40);
   assert.equal(port.deadlineNs(), undefined);
+  port.acknowledge(0x40);
+  store(apics, REG.eoi, 0);
+  // What has passed already comes due at once.
+  port.setDeadlineNs(500);
+  assert.equal(port.pendingVector(), 0x40);
+  assert.equal(port.deadlineNs(), undefined);
   port.setDeadlineNs(900);
   store(apics, REG.timer, 0x40);
   assert.deepEqual(machine.pendingEvents(), []);

@@ -393,8 +393,11 @@ export function createLocalApics({ base, harts, services, endOfInterrupt, onEnab
     setDeadlineNs(atNs) {
       const apic = apicOf(hart);
       if (apic.timer.mode !== "deadline") return;
-      apic.timer.dueNs = atNs;
+      // What has passed comes due at once, not at the hart's next check point.
+      const isDue = atNs !== undefined && atNs <= services.timeNs();
+      apic.timer.dueNs = isDue ? undefined : atNs;
       scheduleTimer(apic, hart);
+      if (isDue) acceptEntry(apic, hart, ENTRY.timer);
     },
     setGlobalEnable(isOn) {
       const apic = apicOf(hart);
