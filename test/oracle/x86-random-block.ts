@@ -30,6 +30,7 @@ const SIZED = /^(cbw|cwd|pushf|popf|push|leave|enter)$/;
 /** Segment overrides that 64-bit mode ignores. */
 const NULL_PREFIXES = [0x26, 0x2e, 0x36, 0x3e];
 const LOCK = 0xf0;
+const MAX_INSTRUCTION_LENGTH = 15;
 
 const MOST_ATTEMPTS = 200;
 
@@ -300,7 +301,9 @@ export class BlockMaker {
     }
     if (row.opcodeCount === 16) fields.inOpcode = random.below(16);
     if (random.oneIn(20)) prefixes.push(random.pick(NULL_PREFIXES));
-    return [...setup, encode(row, { ...fields, immediates, prefixes })];
+    const code = encode(row, { ...fields, immediates, prefixes });
+    const fits = code.bytes.length <= MAX_INSTRUCTION_LENGTH;
+    return [...setup, fits ? code : encode(row, { ...fields, immediates })];
   }
 
   /** A memory operand whose address is aligned: the window is, and so is the stack pointer only sometimes. */
