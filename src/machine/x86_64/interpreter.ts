@@ -1,29 +1,16 @@
 /**
- * Generates the interpreter: a WebAssembly module, made from the instructions' semantics, in two forms.
+ * Generates the interpreter: a WebAssembly module with a function for each operation, made from the instructions' semantics. Each ends by
+ * calling the next one in its own place.
  *
- *     joined      loop $dispatch                         run(): executes records until something needs the host;
- *                   block $resume                        returns 0 when fuel ran out, else what the host said
- *                     block $slow
- *                       block $far
- *                         block $leave
- *                           block … block              one block for each operation
- *                             br_table (op at ip)
- *                           end handler … end handler
- *                         end: save the state, return
- *                       end: look the target's page up, or ask the host
- *                     end: save the state, call the host
- *                   end: load the state
- *                 end
+ *     run() ─> dispatch(state) ─> handler(state) ─> handler(state) ─> handler(state) …      tail calls all; state is in parameters
+ *                                     └─> slow(state), far(state), leave(state)             the host, another page, the end of fuel
  *
- *     plain       run() ─> dispatch(state) ─> handler(state) ─> dispatch(state) ─> handler(state) …      tail calls all
- *
- * WebAssembly engines compile whole functions. Of the plain form they compile the handlers that are met, which is soon done; the joined
- * form, one large function, costs a tenth of a second and keeps the state in processor registers. In it nothing in a handler calls: a
- * call costs the registers around it. The exact tier's handlers are modules of their own, made when they are first needed
- * (step-handlers.ts).
+ * WebAssembly engines compile whole functions, and only those that are met. As one function with a br_table, all of it costs half a second
+ * of CPU to optimise, more than most programs run; that form is a fifth faster once it is there, but what is hot is translated by then
+ * (regions.ts). The exact tier's handlers are modules of their own, made when they are first needed (step-handlers.ts).
  */
 import { instantiate, type WasmMemory, type WasmModule, type WasmTable } from "../../wasm/engine.ts";
-import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
+import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
 import type { AnyValue, I32, I64 } from "../../wasm/values.ts";
 import { TLB } from "../engine/layout.ts";
@@ -61,13 +48,7 @@ export function buildInterpreterModule(kind: InterpreterKind): Uint8Array<ArrayB
   const slow = module.importFunction("host", "slow", NOTHING_TO_I32);
   const miss = module.importFunction("host", "miss", NOTHING_TO_I32);
   module.importTable("host", "regions", REGIONS);
-  if (kind === "plain") {
-    addThreads(module, slow, miss);
-  } else {
-    const f = new FunctionBuilder();
-    emitRun(f, kind, slow, miss, module.typeOf(NOTHING_TO_I32));
-    module.addFunction("run", NOTHING_TO_I32, f, { export: "run" });
-  }
+  addThreads(module, kind, slow, miss);
   return module.finish();
 }
 
@@ -83,9 +64,10 @@ export function instantiateInterpreter(
   return (instantiate(module, { host: imports }) as unknown as { run(): number }).run;
 }
 
-/** The plain interpreter: a function for each operation, which ends by calling the next one in its own place. */
-function addThreads(module: ModuleBuilder, slowFunction: number, missFunction: number): void {
-  const { shapes } = operations("plain");
+/** A function for each operation, and what they have in common. */
+function addThreads(module: ModuleBuilder, kind: InterpreterKind, slowFunction: number, missFunction: number): void {
+  const { shapes, sequences } = operations(kind);
+  const regionType = module.typeOf(NOTHING_TO_I32);
   const f = new FunctionBuilder();
   const table = module.nextTable;
   const dispatchFunction = module.nextFunction;
@@ -146,13 +128,14 @@ function addThreads(module: ModuleBuilder, slowFunction: number, missFunction: n
     f.end(); // slow
     f.returnCall(slow, ...state(from));
     f.end(); // dispatch
-    f.returnCall(dispatchFunction, ...state(from));
+    f.returnCallIndirect(table, stateType, ...state(from), f.load("i32_16u", f.getLocal(from.ip, "i32"), RECORD.op));
     return module.addFunction(name, STATE_TO_I32, f);
   };
   const ops: number[] = new Array<number>(OP.first).fill(slow);
   ops[OP.nextPage] = add("nextPage", (frame) => emitNextPage(f, frame));
   ops[OP.goto] = add("goto", (frame) => emitGoto(f, frame));
   ops[OP.nothing] = add("nothing", (frame) => emitNothing(f, frame));
+  ops[OP.region] = add("region", (frame) => emitRegion(f, frame, regionType));
   for (const shape of shapes) {
     ops.push(
       add(shape.mnemonic, (frame) => {
@@ -160,78 +143,18 @@ function addThreads(module: ModuleBuilder, slowFunction: number, missFunction: n
       }),
     );
   }
-  module.addTable(ops);
-}
-
-/** The joined interpreter: one function with a block for each operation. */
-function emitRun(
-  f: FunctionBuilder,
-  kind: InterpreterKind,
-  slowFunction: number,
-  missFunction: number,
-  regionType: number,
-): void {
-  f.reset([]);
-  const { shapes, sequences } = operations(kind);
-  const opCount = OP.first + shapes.length + sequences.length;
-  const { i32 } = f;
-  const state = newState(f);
-  const target = f.local("i64");
-  const status = f.local("i32");
-  const { ip, fuel } = state;
-  const getIp = (): I32 => f.getLocal(ip, "i32");
-  const zero = (): I32 => i32.const(0);
-
-  emitLoadState(f, state);
-  const dispatch = f.loop();
-  const resume = f.block();
-  const slow = f.block();
-  const far = f.block();
-  const leave = f.block();
-  const labels: Label[] = new Array<Label>(opCount);
-  // The first op's block is the innermost, since handlers follow in order.
-  for (let op = opCount - 1; op >= 0; op--) labels[op] = f.block();
-  f.branchTable(labels, slow, f.load("i32_16u", getIp(), RECORD.op));
-  const frame: Frame = { ...state, target, dispatch, slow, far, leave };
-  const ways: Ways = { dispatch: () => f.branch(dispatch), resume: () => f.branch(resume) };
-
-  f.end(); // OP.decode
-  f.branch(slow);
-  f.end(); // OP.slow
-  f.branch(slow);
-  f.end(); // OP.nextPage
-  emitNextPage(f, frame);
-  f.end(); // OP.goto
-  emitGoto(f, frame);
-  f.end(); // OP.nothing
-  emitNothing(f, frame);
-  f.end(); // OP.region
-  f.store("i32", zero(), f.getLocal(fuel, "i32"), CELL.fuel);
-  f.setLocal(status, f.callIndirect("i32", regionType, f.load("i32_16u", getIp(), RECORD.c)));
-  f.setLocal(ip, f.load("i32", zero(), CELL.ip));
-  f.setLocal(fuel, f.load("i32", zero(), CELL.fuel));
-  f.branchTable([dispatch, slow], leave, f.getLocal(status, "i32"));
-  for (const shape of shapes) {
-    f.end();
-    new RunEmitter(f, frame, shape).emitSequence([{ shape, semantics: semanticsOf(shape) }]);
-  }
   for (const sequence of sequences) {
-    f.end();
     const [first] = sequence;
     if (first === undefined) continue;
-    new RunEmitter(f, frame, first).emitSequence(sequence.map((shape) => ({ shape, semantics: semanticsOf(shape) })));
+    ops.push(
+      add("sequence", (frame) => {
+        new RunEmitter(f, frame, first).emitSequence(
+          sequence.map((shape) => ({ shape, semantics: semanticsOf(shape) })),
+        );
+      }),
+    );
   }
-  f.end(); // leave
-  emitLeave(f, state);
-  f.end(); // far
-  emitFar(f, state, target, ways, missFunction);
-  f.end(); // slow
-  emitSlow(f, state, ways, slowFunction);
-  f.end(); // resume
-  emitLoadState(f, state);
-  f.branch(dispatch);
-  f.end();
-  f.unreachable();
+  module.addTable(ops);
 }
 
 /** The locals that hold the interpreter's state between instructions. */
@@ -276,6 +199,17 @@ function emitNothing(f: FunctionBuilder, { ip, fuel, dispatch }: Frame): void {
   f.setLocal(ip, i32.add(f.getLocal(ip, "i32"), i32.const(RECORD_SIZE)));
   f.setLocal(fuel, i32.sub(f.getLocal(fuel, "i32"), i32.const(1)));
   f.branch(dispatch);
+}
+
+/** Calls the translated region whose head the record is, and goes on as it says. */
+function emitRegion(f: FunctionBuilder, { ip, fuel, dispatch, slow, leave }: Frame, regionType: number): void {
+  const zero = (): I32 => f.i32.const(0);
+  const status = f.local("i32");
+  f.store("i32", zero(), f.getLocal(fuel, "i32"), CELL.fuel);
+  f.setLocal(status, f.callIndirect("i32", regionType, f.load("i32_16u", f.getLocal(ip, "i32"), RECORD.c)));
+  f.setLocal(ip, f.load("i32", zero(), CELL.ip));
+  f.setLocal(fuel, f.load("i32", zero(), CELL.fuel));
+  f.branchTable([dispatch, slow], leave, f.getLocal(status, "i32"));
 }
 
 /** Returns before the instruction at `ip`. */
