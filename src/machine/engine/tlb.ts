@@ -71,7 +71,17 @@ export class TlbSet {
    * `flush` selects it by. `flags`: bits 0-1 privilege of fetches, 2-3 of data, then modes as the architecture numbers them.
    */
   select(spaceLo: number, spaceHi: number, flags: number, asid: number): number {
-    let oldest = this.current;
+    const { current } = this;
+    if (
+      current.isUsed &&
+      current.spaceLo === spaceLo &&
+      current.spaceHi === spaceHi &&
+      current.flags === flags &&
+      current.asid === asid
+    ) {
+      return current.base;
+    }
+    let oldest = current;
     for (const context of this.contexts) {
       if (context.isUsed && context.spaceLo === spaceLo && context.spaceHi === spaceHi && context.flags === flags) {
         context.stamp = ++this.clock;

@@ -170,6 +170,8 @@ export class CodeCache {
   shapeOf(record: number): Shape | undefined {
     const { shapes, sequences } = this.operations;
     const index = this.opAt(record) - OP.first;
+    // Reading before an array's start would be slow.
+    if (index < 0) return undefined;
     return index < shapes.length ? shapes[index] : sequences[index - shapes.length]?.[0];
   }
 

@@ -2,7 +2,7 @@
  * The exact tier's instruction fetch: up to 15 bytes from the pc on, which may lie in two pages, and the instruction that they are.
  * Intel SDM volume 2, 2.3.11 (length); volume 3, 5.3 (limits).
  */
-import { OPERAND, type Decoded } from "../../isa/x86_64/decode-types.ts";
+import { newDecoded, OPERAND, type CodeMode, type Decoded } from "../../isa/x86_64/decode-types.ts";
 import { decode, MAX_INSTRUCTION_LENGTH } from "../../isa/x86_64/decode.ts";
 import { INSTRUCTIONS } from "../../isa/x86_64/instructions.ts";
 import { SEGMENT } from "../../isa/x86_64/registers.ts";
@@ -17,6 +17,19 @@ import type { Registers } from "./registers.ts";
 const SYSTEM_CALLS: ReadonlySet<string> = new Set(["syscall", "sysret", "sysenter", "sysexit"]);
 const isSystemCall: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => SYSTEM_CALLS.has(mnemonic));
 const isCall: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => mnemonic === "call");
+/** Instructions that are remembered, by the low bits of where they are. */
+const MEMORY = 256;
+/** Bytes that tell whether it is still the same instruction: more than one can have. */
+const COMPARED = 16;
+
+/** An instruction that was decoded: where, in which mode, of which bytes. */
+interface Remembered {
+  at: number;
+  mode: number;
+  readonly words: Int32Array;
+  readonly decoded: Decoded;
+}
+
 const isReturn: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => mnemonic === "ret");
 
 export class InstructionFetch {
@@ -27,58 +40,108 @@ export class InstructionFetch {
   /** Bytes that are not in RAM one after the other. */
   private readonly gathered = new Uint8Array(16);
   private readonly word: BusWord = { lo: 0, hi: 0 };
+  private readonly decoded: Decoded = newDecoded();
+  private readonly memory: (Remembered | undefined)[] = new Array<undefined>(MEMORY).fill(undefined);
+  private readonly view: DataView;
 
   constructor(machine: AccessMachine, registers: Registers, access: MemoryAccess, operands: Operands) {
     this.machine = machine;
     this.registers = registers;
     this.access = access;
     this.operands = operands;
+    this.view = new DataView(registers.bytes.buffer);
   }
 
-  /** Fetches and decodes the instruction at the pc, and sets CELL.nextPc; false if that faults, which is noted. */
-  next(decoded: Decoded): boolean {
+  /** Fetches and decodes the instruction at the pc, and sets CELL.nextPc; undefined if that faults, which is noted. */
+  next(): Decoded | undefined {
+    const decoded = this.fetch();
+    if (decoded === undefined) return undefined;
+    const { registers } = this;
+    const next = addWords(registers.pcLo, registers.pcHi, decoded.length);
+    registers.setWords(CELL.nextPc, next.lo, registers.codeMode === 64 ? next.hi : 0);
+    return decoded;
+  }
+
+  private fetch(): Decoded | undefined {
     const { registers, access } = this;
     const mode = registers.codeMode;
     let lo = registers.pcLo;
     const hi = registers.pcHi;
     let within = MAX_INSTRUCTION_LENGTH;
     if (mode === 64) {
-      if (!isCanonical(hi)) return access.fail(VECTOR.GP);
+      if (!isCanonical(hi)) return this.fail(VECTOR.GP);
     } else {
       within = (registers.get(segmentLimit(SEGMENT.cs)) >>> 0) - (lo >>> 0) + 1;
-      if (within <= 0) return access.fail(VECTOR.GP);
+      if (within <= 0) return this.fail(VECTOR.GP);
       lo = (lo + registers.get(segmentBase(SEGMENT.cs))) | 0;
     }
     const physical = access.translate("execute", lo, hi);
-    if (physical < 0) return false;
+    if (physical < 0) return undefined;
     const first = Math.min(MAX_INSTRUCTION_LENGTH, 4096 - (lo & 4095));
-    this.point(physical, first);
+    const isRam = this.point(physical, first);
     const { operands } = this;
+    if (isRam && (lo & 4095) <= 4096 - COMPARED && within >= MAX_INSTRUCTION_LENGTH) return this.recall(mode);
+    const { decoded } = this;
     let result = decode(operands.code, operands.codeAt, first, mode, decoded);
     if (result === "truncated" && first < MAX_INSTRUCTION_LENGTH) {
       const rest = addWords(lo, hi, first);
       const second = access.translate("execute", rest.lo, mode === 64 ? rest.hi : 0);
-      if (second < 0) return false;
+      if (second < 0) return undefined;
       this.gather(physical, first, second);
       result = decode(operands.code, operands.codeAt, MAX_INSTRUCTION_LENGTH, mode, decoded);
     }
-    if (result !== "ok") return access.fail(result === "undefined" ? VECTOR.UD : VECTOR.GP);
-    if (decoded.length > within) return access.fail(VECTOR.GP);
-    const next = addWords(registers.pcLo, hi, decoded.length);
-    registers.setWords(CELL.nextPc, next.lo, mode === 64 ? next.hi : 0);
-    return true;
+    if (result !== "ok") return this.fail(result === "undefined" ? VECTOR.UD : VECTOR.GP);
+    return decoded.length > within ? this.fail(VECTOR.GP) : decoded;
   }
 
-  /** Has the operands' code be the bytes at an address: where they are, if that is RAM. */
-  private point(physical: number, count: number): void {
+  /** Decodes the bytes that the operands' code points at, unless that has been done: decoding depends on nothing else. */
+  private recall(mode: CodeMode): Decoded | undefined {
+    const { operands, view } = this;
+    const at = operands.codeAt;
+    const index = (at ^ (at >>> 8)) & (MEMORY - 1);
+    const known = (this.memory[index] ??= { at: -1, mode, words: new Int32Array(4), decoded: newDecoded() });
+    const { words } = known;
+    const a = view.getInt32(at, true);
+    const b = view.getInt32(at + 4, true);
+    const c = view.getInt32(at + 8, true);
+    const d = view.getInt32(at + 12, true);
+    if (
+      known.at === at &&
+      known.mode === mode &&
+      words[0] === a &&
+      words[1] === b &&
+      words[2] === c &&
+      words[3] === d
+    ) {
+      return known.decoded;
+    }
+    known.at = -1;
+    const result = decode(operands.code, at, MAX_INSTRUCTION_LENGTH, mode, known.decoded);
+    if (result !== "ok") return this.fail(result === "undefined" ? VECTOR.UD : VECTOR.GP);
+    known.at = at;
+    known.mode = mode;
+    words[0] = a;
+    words[1] = b;
+    words[2] = c;
+    words[3] = d;
+    return known.decoded;
+  }
+
+  private fail(vector: number): undefined {
+    this.access.fail(vector);
+  }
+
+  /** Has the operands' code be the bytes at an address: where they are, if that is RAM; whether it is. */
+  private point(physical: number, count: number): boolean {
     const { operands, registers } = this;
     const { ram } = this.machine;
     if (ram.contains(physical, count)) {
       operands.code = registers.bytes;
       operands.codeAt = ram.host + (physical - ram.base);
-      return;
+      return true;
     }
     this.gather(physical, count, 0);
+    return false;
   }
 
   private gather(physical: number, first: number, second: number): void {

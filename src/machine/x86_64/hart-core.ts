@@ -71,7 +71,8 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
   private readonly fetch: InstructionFetch;
   private readonly computation: Computation;
   private readonly refill: Refill;
-  private readonly decoded: Decoded = newDecoded();
+  /** The instruction that is executed. */
+  private decoded: Decoded = newDecoded();
   private readonly event: Interruption = { vector: 0, errorCode: 0, source: "fault", returnLo: 0, returnHi: 0 };
   private run: (() => number) | undefined;
   /** Whether the hart has just come to a check point. */
@@ -154,12 +155,16 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
 
   /** The interpreter has gone to a non-canonical address: if by a transfer, that is its fault. */
   private takeTransferBack(): void {
-    const { registers, code, decoded } = this;
+    const { registers, code } = this;
     const offset = code.transferOffset(registers.get(CELL.ip));
     if (offset === undefined) return;
     registers.setWords(CELL.pc, registers.get(CELL.pageBase) + offset, registers.get(CELL.pageBase + 4));
     registers.unretire();
-    if (this.fetch.next(decoded)) this.refuseTransfer();
+    const decoded = this.fetch.next();
+    if (decoded !== undefined) {
+      this.decoded = decoded;
+      this.refuseTransfer();
+    }
     this.raiseFault();
   }
 
@@ -234,11 +239,13 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
 
   /** Executes the instruction at the pc, or takes its exception; then the debug traps that follow it. */
   private stepOne(): void {
-    const { registers, decoded } = this;
+    const { registers } = this;
     const wasTraced = registers.hasFlag(RFLAGS.TF);
     const debugState = registers.get(CELL.debugState);
     if (this.access.isWatched && this.isAtBreakpoint()) return this.raiseFault();
-    if (!this.fetch.next(decoded)) return this.raiseFault();
+    const decoded = this.fetch.next();
+    if (decoded === undefined) return this.raiseFault();
+    this.decoded = decoded;
     registers.set(CELL.stepTransferred, 0);
     if (debugState !== 0) registers.set(CELL.debugState, debugState & ~RESUME_FLAG);
     const outcome = this.perform();

@@ -285,30 +285,50 @@ function endsWith(decoded: Decoded): boolean {
   return decoded.repeat === REPEAT.repne ? isEqual : !isEqual;
 }
 
-/** Runs a comparison over the elements that its spans leave in their pages, moving the spans on. */
-function compareElements(
-  hart: SystemHart,
-  decoded: Decoded,
-  spans: readonly Span[],
-  count: number,
-  pointers: readonly number[],
-  read: () => void,
-): SystemOutcome {
-  const { registers } = hart;
-  const step = stepOf(registers, decoded);
-  for (let done = 1; ; done++) {
-    read();
-    const isEnded = endsWith(decoded);
-    if (isEnded || done === count) {
-      compare(registers, decoded.operandSize);
-      return finish(hart, decoded, done, pointers, isEnded);
-    }
-    for (const span of spans) span.first += step;
-  }
+/** Where the bytes of an element are in the machine's memory; -1 where they are not in RAM. */
+function hostAddress({ machine }: SystemHart, span: Span, step: number, count: number): number {
+  const { ram } = machine;
+  const length = Math.abs(step) * count;
+  const first = step > 0 ? span.first : span.first + Math.abs(step) - length;
+  return ram.contains(first, length) ? ram.host + (span.first - ram.base) : -1;
 }
 
-const SCAS_SPANS = [destination];
-const CMPS_SPANS = [source, destination];
+function areEqual(bytes: Uint8Array, a: number, b: number, size: number): boolean {
+  for (let i = 0; i < size; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+  return true;
+}
+
+/**
+ * Compares `count` elements at two places, as long as they are equal, or are not: the number of the one that ends it, from 1, or
+ * `count`. The second place moves on with the first, or stays.
+ */
+function search(
+  { registers }: SystemHart,
+  decoded: Decoded,
+  a: number,
+  b: number,
+  count: number,
+  moves: "both" | "first",
+): number {
+  const { bytes } = registers;
+  const step = stepOf(registers, decoded);
+  const endsAtEqual = decoded.repeat === REPEAT.repne;
+  const size = Math.abs(step);
+  if (endsAtEqual && moves === "first" && step === 1) {
+    const found = bytes.subarray(a, a + count).indexOf(bytes[b] ?? 0);
+    return found < 0 ? count : found + 1;
+  }
+  if (!endsAtEqual && moves === "both" && step > 0) {
+    const length = count * size;
+    for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return Math.floor(i / size) + 1;
+    return count;
+  }
+  const other = moves === "both" ? step : 0;
+  for (let i = 0; i < count; i++) {
+    if (areEqual(bytes, a + i * step, b + i * other, size) === endsAtEqual) return i + 1;
+  }
+  return count;
+}
 
 const scas: SystemSemantics = (hart, decoded) => {
   const { registers } = hart;
@@ -322,7 +342,14 @@ const scas: SystemSemantics = (hart, decoded) => {
     const count = inPage(registers.gprLo(GPR.rdi), step, wanted);
     if (count > 0) {
       if (!resolveElement(hart, decoded, GPR.rdi, SEGMENT.es, "load", destination)) return "faulted";
-      return compareElements(hart, decoded, SCAS_SPANS, count, STOS_POINTERS, read);
+      const at = hostAddress(hart, destination, step, count);
+      if (at >= 0) {
+        const done = search(hart, decoded, at, registers.base + CELL.gpr + GPR.rax * 8, count, "first");
+        destination.first += (done - 1) * step;
+        read();
+        compare(registers, size);
+        return finish(hart, decoded, done, STOS_POINTERS, endsWith(decoded));
+      }
     }
   }
   return oneByOne(hart, decoded, STOS_POINTERS, () => {
@@ -351,7 +378,16 @@ const cmps: SystemSemantics = (hart, decoded) => {
     count = inPage(access.linearLo, step, inPage(registers.gprLo(GPR.rdi), step, count));
     if (count > 0) {
       if (!resolve()) return "faulted";
-      return compareElements(hart, decoded, CMPS_SPANS, count, MOVS_POINTERS, read);
+      const from = hostAddress(hart, source, step, count);
+      const to = hostAddress(hart, destination, step, count);
+      if (from >= 0 && to >= 0) {
+        const done = search(hart, decoded, from, to, count, "both");
+        source.first += (done - 1) * step;
+        destination.first += (done - 1) * step;
+        read();
+        compare(registers, size);
+        return finish(hart, decoded, done, MOVS_POINTERS, endsWith(decoded));
+      }
     }
   }
   return oneByOne(hart, decoded, MOVS_POINTERS, () => {
