@@ -28,7 +28,8 @@ function makeRoot(arch: Architecture, packages: readonly string[]): { root: stri
   }
   for (const name of ["dev", "proc", "tmp"]) mkdirSync(join(root, name), { recursive: true });
   // The merged /usr of Debian.
-  for (const name of ["bin", "lib", "lib64"]) if (!existsSync(join(root, name))) symlinkSync(`usr/${name}`, join(root, name));
+  for (const name of ["bin", "lib", "lib64"])
+    if (!existsSync(join(root, name))) symlinkSync(`usr/${name}`, join(root, name));
   return { root };
 }
 
