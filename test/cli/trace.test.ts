@@ -33,6 +33,16 @@ const EXPECTED = {
       /^ {4}L0\[ 16\] 0x0000000000010000 {2}0x[0-9a-f]{14} {3}4K {7}VR-XU-A- {2}\/bin\/hello$/m,
       /^0x0000003ffdfdd000-0x0000003ffdffe000 rw-p +132K +1 resident {2}\[stack\]$/m,
     ],
+    startup: [
+      /hart 0 {2}reset: M-mode at 0000000080000000 \(reset\), a0 = 0/,
+      /mret: S-mode at .*supervisor/,
+      /kentry start/,
+      /kernel page table at .* x 2 MiB/,
+      /satp = 8[0-9a-f]+: Sv39, ASID 0, the kernel's page table/,
+      /kentry main: paging is on, pc in the kernel's range at ffffffc08000/,
+      /userret, sret: user mode at 0000000000010000/,
+      /first system call: write/,
+    ],
     kernelTree: /^ {2}L1\[ {2}1\] 0xffffffc080200000 .* 2M x63 {3}VRW--GAD$/m,
   },
   x86_64: {
@@ -61,6 +71,17 @@ const EXPECTED = {
       /^ {4}PD\[ {2}0\]/m,
       /^ {6}PT\[ 16\] 0x0000000000010000 {2}0x[0-9a-f]{14} {3}4K {7}P-U--A---- {2}\/bin\/hello$/m,
       /^0x00007ffffdfdd000-0x00007ffffdffe000 rw-p +132K +1 resident {2}\[stack\]$/m,
+    ],
+    startup: [
+      /hart 0 {2}reset: 32-bit protected mode at 0000000000008000 \(reset\), paging off/,
+      /hart 1 {2}reset: waits for INIT/,
+      /cr3 = 0000000000001000: .*the boot tables/,
+      /kentry start/,
+      /kernel page table at .* x 2 MiB/,
+      /PCID 0, the kernel's page table/,
+      /kentry main: paging is on, pc in the kernel's range at ffffffc00000/,
+      /userret, iretq: user mode at 0000000000010000/,
+      /first system call: write/,
     ],
     kernelTree: /^ {4}PD\[ {2}1\] 0xffffffc000200000 .* 2M x63 {3}PW---ADS-N$/m,
   },
@@ -172,6 +193,17 @@ eachArch(({ arch, test }) => {
     assert.match(write, /after \d+ instructions of uservec/);
     assert.match(write, expected.back);
     assert.match(stderr, /page fault {3}execute of 0x[0-9a-f]+ in \/bin\/hello .*: file page/);
+  });
+
+  test("startup tells the way from reset to the first system call", async () => {
+    const { stdout, status } = await vitrine(["startup", "--smp", "2"]);
+    assert.equal(status, 0);
+    let from = 0;
+    for (const step of expected.startup) {
+      const at = stdout.slice(from).search(step);
+      assert.ok(at >= 0, `${step} in ${stdout}`);
+      from += at;
+    }
   });
 
   test("pt shows the tree with levels, indices, flags and sizes, and the regions beside it", async () => {

@@ -9,6 +9,7 @@ import type { Narration, NarratedStep } from "../arch.ts";
 import { symbolize } from "./boot.ts";
 import { x86Hart } from "./context.ts";
 import { INTERRUPT } from "./entries.ts";
+import { BOOT_TABLES } from "./layout.ts";
 import { fourLevel, tablesOf } from "./paging.ts";
 import { SYSCALL } from "./trapframe.ts";
 
@@ -26,6 +27,9 @@ export const narration: Narration = {
   spaceRegister: "cr3",
   asidName: "PCID",
   describeSpace(hi, lo) {
+    if (hi === 0 && (lo & CR3.ADDRESS) === BOOT_TABLES.pml4) {
+      return `${fourLevel.name}, the boot tables: 2-MiB pages at 0 and in the kernel's range`;
+    }
     const space = { hi, lo };
     if (tablesOf({ space, virtualPage: 0, physicalPage: 0, access: "load", privilege: 0 }) === undefined) {
       return "paging off";
