@@ -140,7 +140,7 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
       const index = tlbs.find("execute", registers.pcLo, registers.pcHi);
       if (index >= 0 && code.resolve(record, tlbs.addendAt(index))) return RESUME;
     } else {
-      if (this.refill.fill(record)) return RESUME;
+      if (code.opAt(record) !== OP.slow && this.refill.fill(record)) return RESUME;
       this.isCheckPoint = false;
       this.stepOne();
     }
