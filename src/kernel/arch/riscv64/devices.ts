@@ -1,5 +1,5 @@
 // The board's devices as the kernel reaches them: the console UART's registers, and the platform-level interrupt controller:
-// which hart hears which device, and who handles its interrupt.
+// which hart hears which device, who handles its interrupt, and how harts call each other.
 //
 //   device ──line──> PLIC ──SEIP──> hart ──claim──> handler ──complete──> PLIC
 //
@@ -38,6 +38,11 @@ export function serveDevices(k: Kernel, hart: number): void {
     HANDLERS.get(source)?.(k);
     store(k, claim, source);
   }
+}
+
+/** Through the board's SSWI device: sets SSIP of the other hart. */
+export function sendInterprocessorInterrupt(k: Kernel, hartId: number): void {
+  if (!k.machine.bus.store(VIRT.sswi + hartId * 4, 4, 1, 0)) throw new KernelBug("the SSWI device refused a store");
 }
 
 /** Byte registers at the UART's base. */

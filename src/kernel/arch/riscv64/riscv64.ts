@@ -5,7 +5,7 @@ import type { Arch } from "../arch.ts";
 import { riscv64CallNames, riscv64Calls } from "../../syscall/table.ts";
 import * as context from "./context.ts";
 import { cpuInfo } from "./cpu-info.ts";
-import { consoleUart, initializeDevices, serveDevices } from "./devices.ts";
+import { consoleUart, initializeDevices, sendInterprocessorInterrupt, serveDevices } from "./devices.ts";
 import { layout } from "./layout.ts";
 import { narration } from "./narration.ts";
 import { AT_HWCAP } from "../../../abi/linux/process.ts";
@@ -50,7 +50,7 @@ export const riscv64: Arch = {
   popSignalFrame,
   resumeUser: trap.resumeUser,
   resumeIdle: trap.resumeIdle,
-  sendInterprocessorInterrupt: trap.sendInterprocessorInterrupt,
+  sendInterprocessorInterrupt,
   initializeDevices,
   consoleUart,
   serveDevices,

@@ -233,11 +233,6 @@ export function setTimer(k: Kernel, hartId: number, atNs: number | undefined): v
   }
 }
 
-/** Through the board's SSWI device: sets SSIP of the other hart. */
-export function sendInterprocessorInterrupt(k: Kernel, hartId: number): void {
-  if (!k.machine.bus.store(VIRT.sswi + hartId * 4, 4, 1, 0)) throw new KernelBug("the SSWI device refused a store");
-}
-
 /** Sends the hart to kernel text that loads from an unmapped address, on the kernel's stack and page table. */
 export function provokeFault(k: Kernel, hartId: number): void {
   const hart = hartOf(k, hartId);
