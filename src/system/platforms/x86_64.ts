@@ -16,6 +16,9 @@ import type { Platform, PlatformOptions } from "../platform.ts";
 /** Instructions of a run that counts as more than a moment: ten times as many as it takes to the prompt. */
 const JOIN_AFTER = 3_000_000;
 
+/** Translated code is ten times as fast as interpreted code, so it is looked for soon. */
+const HOTNESS = { pause: 5_000_000, samples: 64, quantum: 10_000, threshold: 3 };
+
 export function createX86Platform({ memoryBytes, harts, bootTime, consoleOutput }: PlatformOptions): Platform {
   const machine = createMachine({
     processor: x86Processor,
@@ -23,6 +26,7 @@ export function createX86Platform({ memoryBytes, harts, bootTime, consoleOutput 
     ramSize: memoryBytes,
     harts,
     joinAfter: JOIN_AFTER,
+    hotness: HOTNESS,
     resetPc: IMAGE_BASE,
   });
   const board = populateMicrovmBoard(machine, { bootTime, consoleOutput });
