@@ -52,6 +52,7 @@ export interface HostDirectoryOptions {
 export function createHostDirectory(path: string, options: HostDirectoryOptions): HostDirectory {
   const root = realpathSync(path);
   const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  const { dev: device } = fstatSync(rootFd, { bigint: true });
   const { readOnly } = options;
   const only = options.only === undefined ? undefined : Buffer.from(options.only).toString("latin1");
   const handles = new Set<number>();
@@ -88,7 +89,7 @@ export function createHostDirectory(path: string, options: HostDirectoryOptions)
   return {
     readOnly,
 
-    stat: (names) => at(names, (place) => attributesOf(lstatSync(place, { bigint: true }))),
+    stat: (names) => at(names, (place) => attributesOf(lstatSync(place, { bigint: true }), device)),
 
     list: (names) =>
       at(names, (place) => {
@@ -141,7 +142,7 @@ export function createHostDirectory(path: string, options: HostDirectoryOptions)
       }),
 
     truncate: (handle, size) => attempt(() => (ftruncateSync(handle, size), 0 as const)),
-    statHandle: (handle) => attempt(() => attributesOf(fstatSync(handle, { bigint: true }))),
+    statHandle: (handle) => attempt(() => attributesOf(fstatSync(handle, { bigint: true }), device)),
     sync: (handle) => attempt(() => (fsyncSync(handle), 0 as const)),
 
     create: (names, kind, mode, target) => {
@@ -282,14 +283,16 @@ function errnoOf(error: unknown): Errno {
   return Object.hasOwn(ERRNO, code) ? (code as Errno) : "EIO";
 }
 
-function attributesOf(stat: BigIntStats): HostAttributes {
+/** `device` is the root's: what another file system is mounted on below it has numbers that the root's own files have too. */
+function attributesOf(stat: BigIntStats, device: bigint): HostAttributes {
+  const inode = stat.dev === device ? stat.ino : stat.ino ^ (stat.dev << 32n) ^ (1n << 52n);
   return {
     kind: kindOf(stat),
     mode: Number(stat.mode & 0o7777n),
     size: Number(stat.size),
     nlink: Number(stat.nlink),
     // Some systems use all 64 bits; the guest needs them only to tell files apart.
-    inode: Number(BigInt.asUintN(53, stat.ino)),
+    inode: Number(BigInt.asUintN(53, inode)),
     atime: timeOf(stat.atimeNs),
     mtime: timeOf(stat.mtimeNs),
     ctime: timeOf(stat.ctimeNs),

@@ -186,6 +186,16 @@ eachArch(({ arch, test }) => {
     assert.equal(opened, "EACCES");
   });
 
+  test("files of several file systems of the host have numbers of their own, where theirs are the same", () => {
+    const directory = createHostDirectory("/", { readOnly: true });
+    const numbers: number[] = [];
+    for (const name of ["dev", "proc", "sys"]) {
+      const attributes = directory.stat([name]);
+      if (typeof attributes !== "string") numbers.push(attributes.inode);
+    }
+    assert.equal(new Set(numbers).size, numbers.length);
+  });
+
   test("a single shared file is all that is seen", () => {
     const { folder } = share();
     const directory = createHostDirectory(folder, { readOnly: true, only: "file" });
