@@ -57,7 +57,7 @@ export interface Pair {
 }
 
 /** Far more instructions than any block executes with its dump and its loops. */
-const INSTRUCTIONS_PER_BLOCK = 20_000;
+const INSTRUCTIONS_PER_BLOCK = 100_000;
 /** Bytes of memory in a line of a report. */
 const LINE = 32;
 

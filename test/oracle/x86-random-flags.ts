@@ -59,8 +59,10 @@ export function undefinedFlags({ mnemonic, operands }: Instruction, operandSize:
 const CONDITION_FLAGS = [OF, CF, ZF, CF | ZF, SF, PF, SF | OF, ZF | SF | OF] as const;
 const ALL_SETTERS = ["add", "sub", "cmp"] as const;
 
-/** Instructions after which no flag is undefined; before them perhaps one that reads a flag that is defined. */
-export function settle(maker: BlockMaker, mask: number, wish: "keep" | "any"): Code[] {
+/**
+ * Instructions after which no flag is undefined: they keep the others, or set all. Before them perhaps one that reads a flag that is defined.
+ */
+export function settle(maker: BlockMaker, mask: number, wish: "keep" | "set" | "any"): Code[] {
   if (mask === 0) return [];
   const { random } = maker;
   const codes: Code[] = [];
@@ -74,7 +76,7 @@ export function settle(maker: BlockMaker, mask: number, wish: "keep" | "any"): C
         : op("cmovcc", "Gv,Ev", { inOpcode: condition, rex, reg: maker.register(rex), rm: maker.register(rex) }),
     );
   }
-  if (wish === "any" && random.oneIn(2)) return [...codes, ...maker.simple(ALL_SETTERS)];
+  if (wish === "set" || (wish === "any" && random.oneIn(2))) return [...codes, ...maker.simple(ALL_SETTERS)];
   return [
     ...codes,
     op("pushf", "", { operandSize: 8 }),

@@ -4,6 +4,7 @@ import { type Extension, INSTRUCTIONS, type Instruction } from "../../src/isa/x8
 import { createRandom, type Random } from "./random.ts";
 import { BlockMaker, NoRegisterError } from "./x86-random-block.ts";
 import type { Code } from "./x86-random-encode.ts";
+import { FAST_MNEMONICS, isFast } from "./x86-random-fast.ts";
 import { settle, undefinedFlags } from "./x86-random-flags.ts";
 import { ITEMS, loopAround } from "./x86-random-items.ts";
 import {
@@ -18,11 +19,15 @@ import {
   WINDOW,
 } from "./x86-random-program.ts";
 
-/** What a program exercises. "flags": as integer, with the flags compared after every item. */
-export const GROUPS = ["integer", "flags", "string", "x87", "sse", "mixed"] as const;
+/**
+ * What a program exercises. "flags": as integer, with the flags compared after every item. "loops": loops that go round often enough to be
+ * translated, of instructions that can be.
+ */
+export const GROUPS = ["integer", "flags", "string", "x87", "sse", "mixed", "loops"] as const;
 export type Group = (typeof GROUPS)[number];
 
 const ITEMS_PER_BLOCK = 24;
+const LOOPS_PER_BLOCK = 6;
 const SSE: readonly Extension[] = ["mmx", "sse", "sse2", "sse3", "ssse3", "sse4.1", "sse4.2"];
 
 /** Results that are not the same on all processors: approximations, and functions that may be off by a unit in the last place. */
@@ -41,6 +46,11 @@ const STRING = rowsOf("string").filter(({ mnemonic }) => mnemonic !== "ins" && m
 const UNCHECKED_FSTP = "D9 /3 r";
 const X87 = rowsOf("x87").filter(({ encoding }) => encoding !== UNCHECKED_FSTP);
 const VECTOR = rowsOf(...SSE);
+/** Translated regions end at calls. */
+const TRANSLATABLE = [...INTEGER, ...INTEGER, ...VECTOR].filter(
+  ({ mnemonic }) => FAST_MNEMONICS.has(mnemonic) && !/^(call|ret|leave)$/.test(mnemonic),
+);
+
 const ROWS: Readonly<Record<Group, readonly Instruction[]>> = {
   integer: INTEGER,
   flags: INTEGER.filter(({ mnemonic }) => !/^(nop|prefetch|[lms]fence|clflush|endbr|pause)/.test(mnemonic)),
@@ -48,6 +58,7 @@ const ROWS: Readonly<Record<Group, readonly Instruction[]>> = {
   x87: X87,
   sse: VECTOR,
   mixed: [],
+  loops: TRANSLATABLE,
 };
 /** Some of x87's state would hardly ever be other than what these leave. */
 const RARE = /^(fninit|fnsave|frstor|fldenv|emms|fnclex)$/;
@@ -92,22 +103,40 @@ class Generator {
     const view = new DataView(window.buffer);
     for (let offset = 0; offset < WINDOW.flags; offset += 8) view.setBigUint64(offset, this.word(), true);
     const items: Item[] = [];
-    while (items.length < ITEMS_PER_BLOCK) {
+    const itemCount = group === "loops" ? LOOPS_PER_BLOCK : ITEMS_PER_BLOCK;
+    while (items.length < itemCount) {
       const item = this.item(maker);
       maker.kept.clear();
       if (item.length === 0) continue;
       items.push(group === "flags" ? [...item, ...keepFlags(items.length)] : item);
     }
-    const repeats = random.oneIn(3) ? 1 + random.below(group === "mixed" ? 60 : 12) : 1;
+    const repeats = group !== "loops" && random.oneIn(3) ? 1 + random.below(group === "mixed" ? 60 : 12) : 1;
     return { items, window, repeats, pointer: maker.pointer, bias: maker.bias };
   }
 
   private item(maker: BlockMaker): Item {
     const { random, group } = this;
+    if (group === "loops") return this.longLoop(maker, random.oneIn(4) ? 1 : 0);
     if (random.oneIn(group === "mixed" ? 6 : 16)) {
-      return loopAround(maker, () => [1, 2, 3].flatMap(() => [...this.straightItem(maker)]));
+      const body = (): Item => [1, 2, 3].flatMap(() => [...this.straightItem(maker)]);
+      return loopAround(maker, 1 + random.below(5), body);
     }
     return this.straightItem(maker);
+  }
+
+  /** A loop that goes round some dozens of times, with loops in it so many levels deep. */
+  private longLoop(maker: BlockMaker, depth: number): Item {
+    const { random } = this;
+    const length = 2 + random.below(8);
+    const inner = depth > 0 ? random.below(length) : -1;
+    return loopAround(maker, depth > 0 ? 3 + random.below(4) : 20 + random.below(60), () => {
+      const items: Item[] = [];
+      while (items.length < length) {
+        const item = items.length === inner ? this.longLoop(maker, depth - 1) : this.straightItem(maker);
+        if (item.length > 0) items.push(item);
+      }
+      return items.flat();
+    });
   }
 
   /** Instructions of one row with their preparation; none where the registers for it are needed otherwise. */
@@ -134,17 +163,18 @@ class Generator {
     const item = build === undefined ? maker.plain(row) : build(maker, row);
     const main = item.find(({ isMain }) => isMain);
     if (main === undefined) return item;
+    if (this.group === "loops" && !isFast(main.bytes)) return [];
     maker.kept.clear();
     maker.keep(...kept);
     const mask = undefinedFlags(row, main.operandSize, main.bytes.at(-1) ?? 0);
-    return [...item, ...settle(maker, mask, this.group === "flags" ? "keep" : "any")];
+    return [...item, ...settle(maker, mask, this.group === "flags" ? "keep" : this.group === "loops" ? "set" : "any")];
   }
 
   private row(): Instruction {
     const { random, group } = this;
     const from =
       group === "mixed" ? random.pick(["integer", "integer", "flags", "string", "x87", "sse"] as const) : group;
-    if (from !== "integer" && random.oneIn(10)) return this.vary(random.pick(INTEGER));
+    if (from !== "integer" && from !== "loops" && random.oneIn(10)) return this.vary(random.pick(INTEGER));
     if (from === "x87" && random.oneIn(5)) return random.pick(LOADS);
     return this.vary(random.pick(ROWS[from]));
   }

@@ -473,17 +473,18 @@ export const ITEMS: Readonly<Partial<Record<Mnemonic, Build>>> = {
 };
 
 /** A loop around items: by dec and a jump, or by `loop`. */
-export function loopAround(maker: BlockMaker, body: () => readonly Code[]): Item {
+export function loopAround(maker: BlockMaker, times: number, body: () => readonly Code[]): Item {
   const { random } = maker;
   const useLoop = maker.mayWrite(GPR.rcx) && random.oneIn(3);
   const counter = useLoop ? GPR.rcx : maker.keptRegister(true);
   if (useLoop) maker.keep(GPR.rcx);
   const kept = [...maker.kept];
+  const { isInLoop } = maker;
   maker.isInLoop = true;
   const inside = body();
-  maker.isInLoop = false;
+  maker.isInLoop = isInLoop;
   maker.keep(...kept);
-  const count = maker.set(counter, BigInt(1 + random.below(5)));
+  const count = maker.set(counter, BigInt(times));
   if (useLoop && lengthOf(inside) < 120) {
     const end = encode(rowOf("loop", "Jb"), { immediates: [BigInt(-lengthOf(inside) - 2)] });
     return [count, ...inside, end];

@@ -40,7 +40,7 @@ export const TIERS = ["run", "step", "regions"] as const;
 export type Tier = (typeof TIERS)[number];
 
 const COLD: Hotness = { pause: Infinity, samples: 1, quantum: 1, threshold: 1 };
-const HOT: Hotness = { pause: 300, samples: 8, quantum: 7, threshold: 1 };
+const HOT: Hotness = { pause: 700, samples: 8, quantum: 7, threshold: 1 };
 const OPTIONS: Readonly<Record<Tier, Pick<MachineOptions, "tier" | "hotness">>> = {
   run: { tier: "run", hotness: COLD },
   step: { tier: "step", hotness: COLD },
