@@ -44,8 +44,9 @@ interface RowFacts {
 const BIT_TESTS: ReadonlySet<string> = new Set(["bt", "bts", "btr", "btc"]);
 
 function factsOf({ mnemonic, extension }: Instruction): RowFacts {
-  const isVector = extension !== "base" && extension !== "x87";
-  const unit = extension === "base" ? "integer" : extension === "x87" || extension === "mmx" ? extension : "sse";
+  const isInteger = extension === "base" || extension === "legacy";
+  const isVector = !isInteger && extension !== "x87";
+  const unit = isInteger ? "integer" : extension === "x87" || extension === "mmx" ? extension : "sse";
   const exact =
     extension === "x87"
       ? x87Semantics[mnemonic as X87Mnemonic] // the extension's mnemonics are those

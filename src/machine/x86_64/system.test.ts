@@ -186,6 +186,36 @@ wide: mov   rdx, cs
     assert.equal(b.gpr("rsp"), 0x80000 - 4);
   });
 
+  test(`${tier}: what only 32-bit code has needs no vector state`, () => {
+    const b = bench(
+      tier,
+      `
+      jmp   fword ptr [rip + down]
+down: .long narrow
+      .word CODE32
+      .code32
+narrow:
+      mov   eax, 0x79
+      add   al, 0x35
+      daa
+      mov   ebx, eax
+      setc  cl
+      mov   eax, 0x3f
+      aam
+      mov   edx, eax
+      aad
+      mov   esi, eax
+      jmp   CODE:stop`,
+    );
+    b.hart.setSystemRegister("cr4", b.hart.systemRegister("cr4").lo & ~CR4.OSFXSR, 0);
+    b.hart.setSystemRegister("cr0", b.hart.systemRegister("cr0").lo | CR0.TS, 0);
+    b.finish();
+    assert.deepEqual(taken(b), []);
+    // 79 + 35 = 114 in decimal digits.
+    assert.deepEqual([b.gpr("rbx"), b.gpr("rcx")], [0x14, 1]);
+    assert.deepEqual([b.gpr("rdx"), b.gpr("rsi")], [0x0603, 0x3f]);
+  });
+
   test(`${tier}: far calls and returns, of 4 and 8 bytes`, () => {
     const b = run(`
       mov   rbp, rsp
