@@ -8,6 +8,7 @@ export interface WasmMemory {
 
 /** A table of functions. */
 export interface WasmTable {
+  get(index: number): unknown;
   set(index: number, value: unknown): void;
 }
 

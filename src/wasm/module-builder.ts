@@ -81,7 +81,7 @@ export class ModuleBuilder {
   }
 
   /** A table of functions that cannot grow, with their indices. */
-  addTable(functions: readonly number[]): void {
+  addTable(functions: readonly number[], options?: { export: string }): void {
     const index = this.importedTables + this.tableCount++;
     this.tableSection.byte(FUNCTION_REFERENCE);
     this.tableSection.byte(1);
@@ -93,6 +93,7 @@ export class ModuleBuilder {
     for (const byte of [0x41, 0, 0x0b, 0]) this.elementSection.byte(byte);
     this.elementSection.unsigned(functions.length);
     for (const target of functions) this.elementSection.unsigned(target);
+    if (options !== undefined) this.exportAs(options.export, KIND.table, index);
   }
 
   /** The index of a signature, for indirect calls. */
@@ -121,12 +122,7 @@ export class ModuleBuilder {
     this.functionSection.unsigned(this.typeIndex(signature));
     body.finish(this.codeSection, this.scratch);
     this.nameFunction(index, name);
-    if (options?.export !== undefined) {
-      this.exportCount++;
-      this.exportSection.name(options.export);
-      this.exportSection.byte(KIND.function);
-      this.exportSection.unsigned(index);
-    }
+    if (options?.export !== undefined) this.exportAs(options.export, KIND.function, index);
     return index;
   }
 
@@ -151,6 +147,13 @@ export class ModuleBuilder {
     this.importSection.name(module);
     this.importSection.name(name);
     this.importSection.byte(kind);
+  }
+
+  private exportAs(name: string, kind: number, index: number): void {
+    this.exportCount++;
+    this.exportSection.name(name);
+    this.exportSection.byte(kind);
+    this.exportSection.unsigned(index);
   }
 
   private typeIndex(signature: Signature): number {

@@ -3,6 +3,7 @@
  *
  *     0 decode   1 slow   2 nextPage   3 goto   4 nothing   5 region   then one for each fast shape, then one for each sequence
  */
+import { fastShapeKeys } from "./fast-shape-keys.prebuilt.ts";
 import { fastShapes } from "./fast-shapes.ts";
 import { sequences, type Sequence } from "./sequences.ts";
 import { keyOfShape, type Shape } from "./shapes.ts";
@@ -54,13 +55,20 @@ export function operations(kind: InterpreterKind): Operations {
 }
 
 function make(kind: InterpreterKind): Operations {
-  const shapes = fastShapes();
   const ops = new Map<number, number>();
-  shapes.forEach((shape, index) => {
-    const key = keyOfShape(shape);
-    if (!ops.has(key)) ops.set(key, OP.first + index);
-  });
-  if (kind === "plain") return { shapes, sequences: [], ops, tree: undefined };
+  const keys = fastShapeKeys();
+  for (let index = keys.length - 1; index >= 0; index--) ops.set(keys[index] ?? 0, OP.first + index);
+  if (kind === "plain") {
+    return {
+      get shapes() {
+        return fastShapes();
+      },
+      sequences: [],
+      ops,
+      tree: undefined,
+    };
+  }
+  const shapes = fastShapes();
   const list = sequences();
   const tree: SequenceNode = { op: 0, next: new Map() };
   list.forEach((sequence, index) => {

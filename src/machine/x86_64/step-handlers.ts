@@ -1,23 +1,20 @@
 /**
  * The exact tier's handlers: for each instruction with its kinds and sizes of operands a WebAssembly function of its own, made from the
- * same semantics as the interpreter when it is first needed. A program meets few of the thousand that there could be.
+ * same semantics as the interpreter. Those of the instructions that the interpreter has operations for are made beforehand, in one module
+ * (step-module.ts); any other when it is first needed, as a module of its own: a program meets few of the thousands that there could be.
  */
 import type { Decoded } from "../../isa/x86_64/decode-types.ts";
 import { OPERAND } from "../../isa/x86_64/decode-types.ts";
 import { SEGMENT } from "../../isa/x86_64/registers.ts";
-import { compileModule, instantiate, type WasmMemory, type WasmModule } from "../../wasm/engine.ts";
-import { FunctionBuilder } from "../../wasm/function-builder.ts";
-import { ModuleBuilder, type Signature } from "../../wasm/module-builder.ts";
+import { compileModule, instantiate, type WasmMemory, type WasmModule, type WasmTable } from "../../wasm/engine.ts";
 import type { InterpreterHost } from "./interpreter.ts";
 import { CELL, RECORD, segmentBase } from "./layout.ts";
 import type { Registers } from "./registers.ts";
 import { findSemantics } from "./semantics/table.ts";
-import { MNEMONICS, mnemonicIndexOf, shapeKeyOf, signatureOf, type Shape } from "./shapes.ts";
-import { StepEmitter } from "./step-emitter.ts";
+import { MNEMONICS, mnemonicIndexOf, shapeKeyOf, signatureOf } from "./shapes.ts";
+import { usualHandlers } from "./step-handlers.prebuilt.ts";
+import { buildStepModule, STEPS_EXPORT } from "./step-module.ts";
 import { gprAddress, mmxAddress, xmmAddress } from "./window-address.ts";
-
-const STEP_SIGNATURE: Signature = { parameters: [], results: ["i32"] };
-const ACCESS: Signature = { parameters: ["i32", "i32", "i32"], results: ["i32"] };
 
 /** Compiled handlers by key; every machine of a process uses the same. Undefined: the instruction has no emitted form. */
 const compiled = new Map<number, WasmModule | undefined>();
@@ -26,6 +23,7 @@ export class StepHandlers {
   private readonly memory: WasmMemory;
   private readonly host: Pick<InterpreterHost, "load" | "store">;
   private readonly handlers = new Map<number, (() => number) | undefined>();
+  private usualTable: WasmTable | undefined;
 
   constructor(memory: WasmMemory, host: Pick<InterpreterHost, "load" | "store">) {
     this.memory = memory;
@@ -43,12 +41,21 @@ export class StepHandlers {
   }
 
   private make(key: number, decoded: Decoded, mnemonic: number): (() => number) | undefined {
+    usual ??= loadUsualHandlers();
+    const index = usual.indices.get(key);
+    if (index !== undefined) {
+      this.usualTable ??= this.instantiate(usual.module);
+      return handlerAt(this.usualTable, index);
+    }
     let module = compiled.get(key);
     if (module === undefined && !compiled.has(key)) {
-      module = buildHandler(decoded, mnemonic);
+      module = compileHandler(decoded, mnemonic);
       compiled.set(key, module);
     }
-    if (module === undefined) return undefined;
+    return module === undefined ? undefined : handlerAt(this.instantiate(module), 0);
+  }
+
+  private instantiate(module: WasmModule): WasmTable {
     const { host } = this;
     const imports = {
       memory: this.memory,
@@ -56,35 +63,28 @@ export class StepHandlers {
       store: (size: number, lo: number, hi: number) => host.store(size, lo, hi),
     };
     // The module is ours: this is what it exports.
-    return (instantiate(module, { host: imports }) as unknown as { step(): number }).step;
+    return instantiate(module, { host: imports })[STEPS_EXPORT] as WasmTable;
   }
 }
 
-function buildHandler(decoded: Decoded, mnemonicIndex: number): WasmModule | undefined {
+/** The table has functions of that kind only. */
+const handlerAt = (table: WasmTable, index: number): (() => number) => table.get(index) as () => number;
+
+let usual: { readonly indices: ReadonlyMap<number, number>; readonly module: WasmModule } | undefined;
+
+function loadUsualHandlers(): NonNullable<typeof usual> {
+  const { keys, module } = usualHandlers();
+  const indices = new Map<number, number>();
+  keys.forEach((key, index) => indices.set(key, index));
+  return { indices, module: compileModule(module) };
+}
+
+function compileHandler(decoded: Decoded, mnemonicIndex: number): WasmModule | undefined {
   const mnemonic = MNEMONICS[mnemonicIndex];
-  const semantics = mnemonic === undefined ? undefined : findSemantics(mnemonic);
-  if (mnemonic === undefined || semantics === undefined) return undefined;
-  const shape: Shape = {
-    mnemonic,
-    operands: signatureOf(decoded),
-    operandSize: decoded.operandSize,
-    address: "base",
-    addressSize: decoded.addressSize,
-    condition: decoded.condition,
-    transfer: "none",
-    flags: "used",
-  };
-  const module = new ModuleBuilder();
-  module.importMemory("host", "memory", 1, 65536);
-  const imports = {
-    load: module.importFunction("host", "load", ACCESS),
-    store: module.importFunction("host", "store", ACCESS),
-  };
-  const f = new FunctionBuilder();
-  f.reset([]);
-  new StepEmitter(f, imports, shape).emit(semantics);
-  module.addFunction("step", STEP_SIGNATURE, f, { export: "step" });
-  return compileModule(module.finish());
+  if (mnemonic === undefined || findSemantics(mnemonic) === undefined) return undefined;
+  const { operandSize, addressSize, condition } = decoded;
+  const shape = { mnemonic, operands: signatureOf(decoded), operandSize, addressSize, condition };
+  return compileModule(buildStepModule([{ ...shape, address: "base", transfer: "none", flags: "used" }]));
 }
 
 /** Puts the operands of a decoded instruction where its handler looks for them. */
