@@ -1,10 +1,10 @@
 // What a random block is made with: registers, memory operands in all forms, and any instruction of the table that needs no preparation.
 
 import { NO_REGISTER, RIP } from "../../src/isa/x86_64/decode-types.ts";
-import type { Instruction, Mnemonic, OperandSize, OperandTemplate } from "../../src/isa/x86_64/instructions.ts";
+import type { Instruction, Mnemonic, OperandSize } from "../../src/isa/x86_64/instructions.ts";
 import { GPR } from "../../src/isa/x86_64/registers.ts";
 import { type Address, type Code, encode, type Fields, immediateBytes } from "./x86-random-encode.ts";
-import { inRecord, op, SEGMENT_BASES, STACK_TOP, WINDOW } from "./x86-random-program.ts";
+import { inRecord, type Item, op, SEGMENT_BASES, STACK_TOP, WINDOW } from "./x86-random-program.ts";
 import type { Random } from "./random.ts";
 
 /** A memory operand, and the instructions that make its registers. */
@@ -37,6 +37,9 @@ const MOST_ATTEMPTS = 200;
 /** All registers that would do are needed otherwise: there is no such item now. */
 export class NoRegisterError extends Error {}
 
+/** Makes an item of a row; an empty one where the registers for it are needed otherwise. */
+export type Build = (maker: BlockMaker, row: Instruction) => Item;
+
 export class BlockMaker {
   readonly random: Random;
   readonly pointer: number;
@@ -59,6 +62,11 @@ export class BlockMaker {
 
   mayWrite(register: number): boolean {
     return register !== GPR.rsp && register !== this.pointer && !this.kept.has(register);
+  }
+
+  /** Whether one of them must not be written. */
+  lacks(...registers: readonly number[]): boolean {
+    return registers.some((register) => !this.mayWrite(register));
   }
 
   /** A register that may be written; without a REX prefix one of the first eight. */
@@ -360,9 +368,4 @@ export function sizeInBytes(size: OperandSize, operandSize: number): number {
     default:
       return LETTER_SIZES[size];
   }
-}
-
-/** Whether a row has an operand in memory, or can have. */
-export function canBeMemory({ operands }: { readonly operands: readonly OperandTemplate[] }): boolean {
-  return operands.some(({ place }) => place === "memory" || place === "gprOrMemory");
 }

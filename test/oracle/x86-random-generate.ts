@@ -6,7 +6,8 @@ import { BlockMaker, NoRegisterError } from "./x86-random-block.ts";
 import type { Code } from "./x86-random-encode.ts";
 import { FAST_MNEMONICS, isFast } from "./x86-random-fast.ts";
 import { settle, undefinedFlags } from "./x86-random-flags.ts";
-import { ITEMS, loopAround } from "./x86-random-items.ts";
+import { ITEMS } from "./x86-random-items.ts";
+import { loopAround } from "./x86-random-jumps.ts";
 import {
   type Block,
   FLAG_SLOTS,
