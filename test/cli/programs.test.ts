@@ -79,7 +79,7 @@ eachArch(({ arch, test }) => {
     const hello = await vitrine(["run", "cat", "/bin/hello"], { encoding: "latin1" });
     const program = Buffer.from(hello.stdout, "latin1");
     writeFileSync(join(folder, "root.cpio"), writeCpio([{ name: "hello", mode: 0o100755, data: program }]));
-    mkdirSync(join(folder, "root"));
+    mkdirSync(join(folder, "root"), { recursive: true });
     writeFileSync(join(folder, "root/hello"), program, { mode: 0o755 });
     for (const [root, path] of [
       ["root.tgz", "/bin/hello"],
