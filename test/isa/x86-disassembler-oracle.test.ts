@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import test from "node:test";
 import type { CodeMode } from "../../src/isa/x86_64/decode-types.ts";
 import { disassemble, disassembleAt, type Syntax } from "../../src/isa/x86_64/disassembler.ts";
-import { type Instruction, INSTRUCTIONS } from "../../src/isa/x86_64/instructions.ts";
+import { type Instruction, instructions } from "../../src/isa/x86_64/instructions.ts";
 import { skipWithout } from "../support/tools.ts";
 import { int32Generator } from "./random-words.ts";
 import { type DumpedX86, objdumpBytes, objdumpText, X86_OBJDUMP } from "./x86-objdump.ts";
@@ -73,7 +73,7 @@ function dumpRows(
   dumped: Map<number, DumpedX86>;
 } {
   const next = int32Generator(SEED);
-  const rows = INSTRUCTIONS.filter(
+  const rows = instructions().filter(
     ({ extension, attributes }) =>
       extension !== "vitrine" && !attributes.has("alias") && !attributes.has(mode === 64 ? "i64" : "o64"),
   );

@@ -3,7 +3,7 @@
 //     "paddb Vx,Wx"     paddb xmm1, xmm2     paddb xmm1, [rsi]          xmm1 and xmm2 by place; xmm0 in third place
 //     "movq Eq,Pq"      movq rax, mm1        movq [rsi], mm1            mm0 and mm1, rax and rcx likewise
 
-import { INSTRUCTIONS, type Instruction, type OperandTemplate } from "../../src/isa/x86_64/instructions.ts";
+import { instructions, type Instruction, type OperandTemplate } from "../../src/isa/x86_64/instructions.ts";
 
 /** x xmm, q MMX, r general register, m memory, i immediate. */
 export type OperandLetter = "x" | "q" | "r" | "m" | "i";
@@ -20,11 +20,13 @@ export interface Form {
 
 /** All forms of the rows that `isWanted` takes. */
 export function formsOf(isWanted: (row: Instruction) => boolean): Form[] {
-  const forms = INSTRUCTIONS.filter(isWanted).flatMap(({ mnemonic, operands }) =>
-    combine(operands.map(choicesOf))
-      .filter((choice) => agree(operands, choice))
-      .map((choice) => ({ mnemonic, operands: choice })),
-  );
+  const forms = instructions()
+    .filter(isWanted)
+    .flatMap(({ mnemonic, operands }) =>
+      combine(operands.map(choicesOf))
+        .filter((choice) => agree(operands, choice))
+        .map((choice) => ({ mnemonic, operands: choice })),
+    );
   return [...new Map(forms.map((form) => [describeForm(form), form])).values()];
 }
 

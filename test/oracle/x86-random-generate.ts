@@ -1,6 +1,6 @@
 // Random x86-64 programs, a group of instructions at a time.
 
-import { type Extension, INSTRUCTIONS, type Instruction } from "../../src/isa/x86_64/instructions.ts";
+import { type Extension, instructions, type Instruction } from "../../src/isa/x86_64/instructions.ts";
 import { createRandom, type Random } from "./random.ts";
 import { BlockMaker, NoRegisterError } from "./x86-random-block.ts";
 import type { Code } from "./x86-random-encode.ts";
@@ -36,11 +36,11 @@ const APPROXIMATE = /^(rcp|rsqrt)[sp]s$|^(fsin|fcos|fsincos|fptan|fpatan|f2xm1|f
 
 const isUser = (row: Instruction): boolean => !row.attributes.has("i64") && !APPROXIMATE.test(row.mnemonic);
 const rowsOf = (...extensions: readonly Extension[]): Instruction[] =>
-  INSTRUCTIONS.filter((row) => extensions.includes(row.extension) && isUser(row));
+  instructions().filter((row) => extensions.includes(row.extension) && isUser(row));
 
 const INTEGER = [
   ...rowsOf("base"),
-  ...INSTRUCTIONS.filter(({ mnemonic }) => mnemonic === "pushf" || mnemonic === "popf"),
+  ...instructions().filter(({ mnemonic }) => mnemonic === "pushf" || mnemonic === "popf"),
 ];
 const STRING = rowsOf("string").filter(({ mnemonic }) => mnemonic !== "ins" && mnemonic !== "outs");
 /** D9 D8 and on are an alias of fstp that the manual leaves out; processors do not check there whether st(0) is empty. */

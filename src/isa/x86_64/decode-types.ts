@@ -64,7 +64,7 @@ export const REPEAT = { none: 0, repe: 0xf3, repne: 0xf2 } as const;
 export type Repeat = (typeof REPEAT)[keyof typeof REPEAT];
 
 export interface Decoded {
-  /** Index in `INSTRUCTIONS`. */
+  /** Index in the table. */
   id: number;
   /** Bytes, 1 to 15. */
   length: number;

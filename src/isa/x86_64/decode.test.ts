@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { decode } from "./decode.ts";
 import { type CodeMode, type Decoded, newDecoded, NO_REGISTER, OPERAND, REPEAT, RIP } from "./decode-types.ts";
-import { INSTRUCTIONS, instructionOf, instructionsOf, mnemonicOf } from "./instructions.ts";
-import { hasModRm, MAP_NUMBER } from "./opcode-index.ts";
+import { instructions, instructionOf, instructionsOf, mnemonicOf } from "./instructions.ts";
+import { hasModRm } from "./opcode-index.ts";
+import { MAP_NUMBER } from "./opcode-tables.ts";
 import { GPR, SEGMENT } from "./registers.ts";
 
 function bytesOf(hex: string): Uint8Array {
@@ -41,7 +42,7 @@ function show(hex: string, mode: CodeMode = 64): string {
 }
 
 test("opcodes take a ModRM byte for all of their rows or for none", () => {
-  for (const row of INSTRUCTIONS) {
+  for (const row of instructions()) {
     for (let n = 0; n < row.opcodeCount; n++) {
       const opcode = MAP_NUMBER[row.map] * 256 + row.opcode + n;
 

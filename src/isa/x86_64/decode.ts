@@ -19,26 +19,12 @@ import {
   type Repeat,
   RIP,
 } from "./decode-types.ts";
-import { type Instruction, INSTRUCTIONS, type OperandSize } from "./instructions.ts";
-import { findRow, hasModRm, isKnownOpcode, KEY_PREFIX, keyOf } from "./opcode-index.ts";
+import { type Instruction, instructionOf, type OperandSize } from "./instructions.ts";
+import { findRow, hasModRm, isKnownOpcode, keyOf, marksOf } from "./opcode-index.ts";
+import { KEY_PREFIX, MARK } from "./opcode-tables.ts";
 import { GPR, SEGMENT } from "./registers.ts";
 
 export const MAX_INSTRUCTION_LENGTH = 15;
-
-/** Marks of a row that are asked for each time: numbers, since sets of strings take longer. */
-const MARK = {
-  lock: 1,
-  repeats: 2,
-  default64: 4,
-  force64: 8,
-  modless: 16,
-  byte: 32,
-  word: 64,
-  /** 66 is part of the opcode, and so says nothing of the operand size. */
-  prefix66: 128,
-  condition: 256,
-} as const;
-const marks = Int32Array.from(INSTRUCTIONS, marksOf);
 
 /** Where reading is. One decoding at a time, so one is enough, and nothing is allocated. */
 const reader: { bytes: Uint8Array; position: number; limit: number } = {
@@ -107,9 +93,9 @@ export function decode(
   const prefix =
     repeat === REPEAT.none ? (hasOperandPrefix ? 1 : 0) : repeat === REPEAT.repe ? KEY_PREFIX.f3 : KEY_PREFIX.f2;
   const id = findRow(opcode, keyOf(modRm, prefix, rex, mode === 64));
-  const row = INSTRUCTIONS[id];
-  if (row === undefined) return "undefined";
-  const mark = marks[id] ?? 0;
+  if (id < 0) return "undefined";
+  const row = instructionOf(id);
+  const mark = marksOf(id);
 
   out.id = id;
   out.hasRex = rex !== 0;
@@ -139,20 +125,6 @@ export function decode(
   if (out.hasLock && ((mark & MARK.lock) === 0 || out.operands[0].kind !== OPERAND.memory)) return "undefined";
   out.length = reader.position - offset;
   return "ok";
-}
-
-function marksOf(row: Instruction): number {
-  const { attributes } = row;
-  return (
-    (attributes.has("lock") ? MARK.lock : 0) |
-    (attributes.has("rep") || attributes.has("repe") ? MARK.repeats : 0) |
-    (attributes.has("d64") ? MARK.default64 : 0) |
-    (attributes.has("f64") ? MARK.force64 : 0) |
-    (attributes.has("modless") ? MARK.modless : 0) |
-    (row.width === "byte" ? MARK.byte : row.width === "word" ? MARK.word : 0) |
-    (row.prefix === "66" ? MARK.prefix66 : 0) |
-    (row.opcodeCount === 16 ? MARK.condition : 0)
-  );
 }
 
 function operandSizeOf(mark: number, hasOperandPrefix: boolean, isWide: boolean, mode: CodeMode): 1 | 2 | 4 | 8 {

@@ -249,7 +249,7 @@ const PREFIXES: Readonly<Record<string, MandatoryPrefix>> = { NP: "none", "66": 
 const MAPS: Readonly<Record<string, OpcodeMap>> = { "0F ": "0f", "0F 38 ": "0f38", "0F 3A ": "0f3a" };
 
 /**
- * Parses a row of the table. Rows have much in common, and its parts are parsed once: start-up waits for nearly 900 rows.
+ * Parses a row of the table. Rows have much in common, and their parts are parsed once.
  */
 export function parseRow<M extends string, E>(row: Row<M>, id: number, extension: E): ParsedRow<M, E> {
   const [mnemonic, encoding, operandText, attributeText = ""] = row;

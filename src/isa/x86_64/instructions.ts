@@ -60,33 +60,51 @@ export type MnemonicOfExtension<E extends Extension> = (typeof ROWS)[E][number][
 /** The mnemonics of the table, as a literal union: a record keyed by it is checked for completeness by the compiler. */
 export type Mnemonic = MnemonicOfExtension<Extension>;
 
-/** The index of an instruction's row in `INSTRUCTIONS`. */
+/** The index of an instruction's row in the table. */
 export type InstructionId = number;
 
 /** One instruction: a row of the table. */
 export type Instruction = ParsedRow<Mnemonic, Extension>;
 
-/** The table, indexed by `InstructionId`. Where several rows fit, the first one counts. */
-export const INSTRUCTIONS: readonly Instruction[] = parseTable();
-
-function parseTable(): Instruction[] {
-  const result: Instruction[] = [];
-  for (const [extension, rows] of Object.entries(ROWS) as [Extension, readonly Row<Mnemonic>[]][]) {
-    for (const row of rows) result.push(parseRow(row, result.length, extension));
+const rows: Row<Mnemonic>[] = [];
+const extensions: Extension[] = [];
+for (const [extension, list] of Object.entries(ROWS) as [Extension, readonly Row<Mnemonic>[]][]) {
+  for (const row of list) {
+    rows.push(row);
+    extensions.push(extension);
   }
-  return result;
 }
+
+/** The mnemonic of each row, by its id. */
+export const MNEMONIC_BY_ID: readonly Mnemonic[] = rows.map(([mnemonic]) => mnemonic);
+
+/** Rows are parsed when they are asked for: a program meets few of the nine hundred. */
+const parsed = new Array<Instruction | undefined>(rows.length).fill(undefined);
 
 /** The row of an instruction; throws RangeError for a number that is not an id. */
 export function instructionOf(id: InstructionId): Instruction {
-  const row = INSTRUCTIONS[id];
-  if (row === undefined) throw new RangeError(`no instruction has id ${id}`);
-  return row;
+  return parsed[id] ?? parse(id);
+}
+
+function parse(id: InstructionId): Instruction {
+  const row = rows[id];
+  const extension = extensions[id];
+  if (row === undefined || extension === undefined) throw new RangeError(`no instruction has id ${id}`);
+  const instruction = parseRow(row, id, extension);
+  parsed[id] = instruction;
+  return instruction;
+}
+
+/** The table, indexed by `InstructionId`. Where several rows fit, the first one counts. */
+export function instructions(): readonly Instruction[] {
+  return rows.map((_, id) => instructionOf(id));
 }
 
 /** The mnemonic of an instruction. */
 export function mnemonicOf(id: InstructionId): Mnemonic {
-  return instructionOf(id).mnemonic;
+  const mnemonic = MNEMONIC_BY_ID[id];
+  if (mnemonic === undefined) throw new RangeError(`no instruction has id ${id}`);
+  return mnemonic;
 }
 
 let rowsByMnemonic: Map<string, Instruction[]> | undefined;
@@ -99,7 +117,7 @@ export function instructionsOf(mnemonic: string): readonly Instruction[] {
 
 function groupByMnemonic(): Map<string, Instruction[]> {
   const result = new Map<string, Instruction[]>();
-  for (const row of INSTRUCTIONS) {
+  for (const row of instructions()) {
     const rows = result.get(row.mnemonic);
     if (rows === undefined) result.set(row.mnemonic, [row]);
     else rows.push(row);

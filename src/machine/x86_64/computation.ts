@@ -7,7 +7,7 @@
  * So nothing has changed when a memory operand faults. Intel SDM volume 1, 10.5, 11.6.8 (what x87, MMX and SSE need); volume 3, 13.1.
  */
 import { OPERAND, type Decoded } from "../../isa/x86_64/decode-types.ts";
-import { INSTRUCTIONS, type Instruction } from "../../isa/x86_64/instructions.ts";
+import { type Instruction, instructionOf, mnemonicOf } from "../../isa/x86_64/instructions.ts";
 import { CR0, CR4, GPR } from "../../isa/x86_64/registers.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
@@ -59,8 +59,15 @@ function factsOf({ mnemonic, extension }: Instruction): RowFacts {
   };
 }
 
-const facts: readonly RowFacts[] = INSTRUCTIONS.map(factsOf);
-const POP = new Set(INSTRUCTIONS.filter(({ mnemonic }) => mnemonic === "pop").map(({ id }) => id));
+/** By id, as far as they were asked for. */
+const facts: (RowFacts | undefined)[] = [];
+
+function factsOfId(id: number): RowFacts {
+  const found = factsOf(instructionOf(id));
+  facts[id] = found;
+  return found;
+}
+
 /** Operands of at most so many bytes are brought to CELL.operand. */
 const MOST_OPERAND = 16;
 
@@ -85,8 +92,7 @@ export class Computation {
   }
 
   execute(decoded: Decoded): SystemOutcome {
-    const row = facts[decoded.id];
-    if (row === undefined) return "undefined";
+    const row = facts[decoded.id] ?? factsOfId(decoded.id);
     const denied = this.checkUnit(row, decoded);
     if (denied !== undefined) return denied;
     const operand = memoryOperandOf(decoded);
@@ -131,7 +137,7 @@ export class Computation {
     if (use === "none" || use === "own" || size > MOST_OPERAND) return true;
     if (row.isBitTest) this.moveToBit(decoded, size);
     // The address of what is popped into memory is that with the stack pointer as it is afterwards.
-    if (decoded.base === GPR.rsp && POP.has(decoded.id)) this.moveAddress(decoded, decoded.operandSize, 0);
+    if (decoded.base === GPR.rsp && mnemonicOf(decoded.id) === "pop") this.moveAddress(decoded, decoded.operandSize, 0);
     const kind = use === "read" ? "load" : "store";
     if (!operands.linear(decoded, 0, size, kind)) return false;
     registers.setWords(CELL.stepLinear, access.linearLo, access.linearHi);

@@ -4,7 +4,7 @@
  */
 import { newDecoded, OPERAND, type CodeMode, type Decoded } from "../../isa/x86_64/decode-types.ts";
 import { decode, MAX_INSTRUCTION_LENGTH } from "../../isa/x86_64/decode.ts";
-import { INSTRUCTIONS } from "../../isa/x86_64/instructions.ts";
+import { MNEMONIC_BY_ID } from "../../isa/x86_64/instructions.ts";
 import { SEGMENT } from "../../isa/x86_64/registers.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
 import type { BusWord } from "../bus.ts";
@@ -15,8 +15,8 @@ import type { Operands } from "./operands.ts";
 import type { Registers } from "./registers.ts";
 
 const SYSTEM_CALLS: ReadonlySet<string> = new Set(["syscall", "sysret", "sysenter", "sysexit"]);
-const isSystemCall: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => SYSTEM_CALLS.has(mnemonic));
-const isCall: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => mnemonic === "call");
+const isSystemCall: readonly boolean[] = MNEMONIC_BY_ID.map((mnemonic) => SYSTEM_CALLS.has(mnemonic));
+const isCall: readonly boolean[] = MNEMONIC_BY_ID.map((mnemonic) => mnemonic === "call");
 /** Instructions that are remembered, by the low bits of where they are. */
 const MEMORY = 256;
 /** Bytes that tell whether it is still the same instruction: more than one can have. */
@@ -30,7 +30,7 @@ interface Remembered {
   readonly decoded: Decoded;
 }
 
-const isReturn: readonly boolean[] = INSTRUCTIONS.map(({ mnemonic }) => mnemonic === "ret");
+const isReturn: readonly boolean[] = MNEMONIC_BY_ID.map((mnemonic) => mnemonic === "ret");
 
 export class InstructionFetch {
   private readonly machine: AccessMachine;

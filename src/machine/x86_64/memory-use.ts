@@ -2,7 +2,7 @@
  * What an instruction does with its memory operand, for the exact tier, which brings the bytes before and takes them back after: by the
  * instruction's row, and the operand's place in it. Intel SDM volume 2.
  */
-import { INSTRUCTIONS, type Instruction, type Mnemonic } from "../../isa/x86_64/instructions.ts";
+import { type Instruction, instructionOf, type Mnemonic } from "../../isa/x86_64/instructions.ts";
 import { x87Access, type X87Mnemonic } from "./x87.ts";
 
 export type MemoryUse =
@@ -78,9 +78,16 @@ function useOf(row: Instruction, n: number): MemoryUse {
   return n === 0 ? useOfFirst(row) : "read";
 }
 
-const uses: readonly (readonly MemoryUse[])[] = INSTRUCTIONS.map((row) => [useOf(row, 0), useOf(row, 1)]);
+/** By id, as far as they were asked for. */
+const uses: (readonly MemoryUse[] | undefined)[] = [];
 
 /** By the instruction's id. */
 export function memoryUseOf(id: number, operand: number): MemoryUse {
-  return uses[id]?.[operand === 0 ? 0 : 1] ?? "none";
+  let found = uses[id];
+  if (found === undefined) {
+    const row = instructionOf(id);
+    found = [useOf(row, 0), useOf(row, 1)];
+    uses[id] = found;
+  }
+  return found[operand === 0 ? 0 : 1] ?? "none";
 }

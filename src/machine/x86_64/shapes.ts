@@ -11,13 +11,13 @@
  * The names are keys, never parsed on the way of decoding: `ShapeFinder` computes a number from what the decoder says, and looks it up.
  */
 import { OPERAND, type Decoded } from "../../isa/x86_64/decode-types.ts";
-import { INSTRUCTIONS, type Mnemonic } from "../../isa/x86_64/instructions.ts";
+import { MNEMONIC_BY_ID, type Mnemonic } from "../../isa/x86_64/instructions.ts";
 
 /** Every mnemonic once; its place here is its index. */
-export const MNEMONICS: readonly Mnemonic[] = [...new Set(INSTRUCTIONS.map(({ mnemonic }) => mnemonic))];
+export const MNEMONICS: readonly Mnemonic[] = [...new Set(MNEMONIC_BY_ID)];
 
 const indexByName = new Map<Mnemonic, number>(MNEMONICS.map((mnemonic, index) => [mnemonic, index]));
-const indexById = Uint16Array.from(INSTRUCTIONS, ({ mnemonic }) => indexByName.get(mnemonic) ?? 0);
+const indexById = Uint16Array.from(MNEMONIC_BY_ID, (mnemonic) => indexByName.get(mnemonic) ?? 0);
 
 /** The index of an instruction's mnemonic. */
 export const mnemonicIndexOf = (id: number): number => indexById[id] ?? 0;

@@ -9,9 +9,10 @@
  */
 import { REPEAT, type Decoded } from "../../isa/x86_64/decode-types.ts";
 import { GPR, RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
+import { ATTRIBUTE } from "../../isa/x86_64/segments.ts";
 import type { AccessType } from "../hart.ts";
 import { newSpan, type Span } from "./access.ts";
-import { CELL } from "./layout.ts";
+import { CELL, segmentAttributes, segmentBase, segmentLimit } from "./layout.ts";
 import type { Registers } from "./registers.ts";
 import type { SystemHart, SystemOutcome, SystemSemantics } from "./system.ts";
 
@@ -69,14 +70,25 @@ const stepOf = (registers: Registers, { operandSize }: Decoded): number =>
 
 /** Whether elements may be taken together: they are not where addresses wrap, or where each must be seen by itself. */
 function isBulk(hart: SystemHart, decoded: Decoded): boolean {
-  const { registers, access } = hart;
+  const { registers } = hart;
+  return decoded.addressSize === 8 && registers.codeMode === 64 && isUnseen(hart, decoded);
+}
+
+/** The same outside 64-bit mode: the elements of a page can be taken together where the segment is all of the address space. */
+function isFlatBulk(hart: SystemHart, decoded: Decoded, segment: number): boolean {
+  const { registers } = hart;
   return (
-    decoded.repeat !== REPEAT.none &&
-    decoded.addressSize === 8 &&
-    registers.codeMode === 64 &&
-    !registers.hasFlag(RFLAGS.TF) &&
-    !access.isChecked
+    decoded.addressSize === 4 &&
+    registers.codeMode === 32 &&
+    registers.get(segmentBase(segment)) === 0 &&
+    registers.get(segmentLimit(segment)) === -1 &&
+    (registers.get(segmentAttributes(segment)) & ATTRIBUTE.EXPAND_DOWN) === 0 &&
+    isUnseen(hart, decoded)
   );
+}
+
+function isUnseen({ registers, access }: SystemHart, { repeat }: Decoded): boolean {
+  return repeat !== REPEAT.none && !registers.hasFlag(RFLAGS.TF) && !access.isChecked;
 }
 
 /** How many elements, of `count`, lie in the page from here on; 0 if the first one crosses its end. */
@@ -204,7 +216,7 @@ const stos: SystemSemantics = (hart, decoded) => {
   const { access, registers } = hart;
   const { ram } = hart.machine;
   const size = decoded.operandSize;
-  if (isBulk(hart, decoded)) {
+  if (isBulk(hart, decoded) || isFlatBulk(hart, decoded, SEGMENT.es)) {
     const step = stepOf(registers, decoded);
     let count = countOf(registers, decoded, 4096);
     if (count === 0) return "done";

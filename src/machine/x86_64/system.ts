@@ -4,7 +4,7 @@
  */
 import type { Decoded } from "../../isa/x86_64/decode-types.ts";
 import {
-  INSTRUCTIONS,
+  instructionOf,
   type Extension,
   type InstructionId,
   type MnemonicOfExtension,
@@ -90,12 +90,21 @@ const systemSemantics: Readonly<Record<Exclude<SystemMnemonic, DecimalMnemonic> 
 const EXTENSIONS: ReadonlySet<Extension> = new Set(["system", "string", "legacy", "vitrine"]);
 const baseMnemonics: ReadonlySet<string> = new Set(BASE_MNEMONICS);
 
-const semanticsById: readonly (SystemSemantics | undefined)[] = INSTRUCTIONS.map(({ mnemonic, extension }) => {
+/** By id, as far as they were asked for; null where TypeScript does not execute it. */
+const semanticsById: (SystemSemantics | null | undefined)[] = [];
+
+function findSemantics(id: InstructionId): SystemSemantics | null {
+  const { mnemonic, extension } = instructionOf(id);
   const byName: Readonly<Partial<Record<string, SystemSemantics>>> = systemSemantics;
-  return EXTENSIONS.has(extension) || baseMnemonics.has(mnemonic) ? byName[mnemonic] : undefined;
-});
+  return (EXTENSIONS.has(extension) || baseMnemonics.has(mnemonic) ? byName[mnemonic] : undefined) ?? null;
+}
 
 /** What an instruction does that TypeScript executes, by its id; undefined for the others. */
 export function systemSemanticsOf(id: InstructionId): SystemSemantics | undefined {
-  return semanticsById[id];
+  let found = semanticsById[id];
+  if (found === undefined) {
+    found = findSemantics(id);
+    semanticsById[id] = found;
+  }
+  return found ?? undefined;
 }
