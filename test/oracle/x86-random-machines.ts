@@ -35,16 +35,17 @@ export const runOnHost =
     }
   };
 
-/** How our machine executes: the interpreter, the exact tier, or the interpreter that translates whatever it sees. */
-export const TIERS = ["run", "step", "regions"] as const;
+/** How our machine executes: the interpreter, the exact tier, the interpreter that translates whatever it sees, or the one without sequences. */
+export const TIERS = ["run", "step", "regions", "first"] as const;
 export type Tier = (typeof TIERS)[number];
 
 const COLD: Hotness = { pause: Infinity, samples: 1, quantum: 1, threshold: 1 };
 const HOT: Hotness = { pause: 700, samples: 8, quantum: 7, threshold: 1 };
-const OPTIONS: Readonly<Record<Tier, Pick<MachineOptions, "tier" | "hotness">>> = {
+const OPTIONS: Readonly<Record<Tier, Pick<MachineOptions, "tier" | "hotness" | "joinAfter">>> = {
   run: { tier: "run", hotness: COLD },
   step: { tier: "step", hotness: COLD },
   regions: { tier: "run", hotness: HOT },
+  first: { tier: "run", hotness: COLD, joinAfter: Infinity },
 };
 
 const RAM_SIZE = 32 << 20;
