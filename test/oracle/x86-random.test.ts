@@ -2,7 +2,8 @@
 // memory after each block of some dozens of instructions, on every tier. Where the host is no x86-64 Linux
 // the tiers are still compared with each other.
 //
-//     VITRINE_ORACLE=long npm test -- x86-random    a million instructions a group
+//     VITRINE_TEST_TIMEOUT=3600 VITRINE_ORACLE=long npm test -- x86-random
+//                                                    a million instructions a group, in some minutes each
 //     VITRINE_SEED=n                                 from another seed
 
 import assert from "node:assert/strict";
