@@ -30,7 +30,7 @@ export const traceCommand: Command = {
     { name: "output", short: "o", value: "FILE", help: "write the trace to a file" },
     {
       name: "traps",
-      help: "each step: trap, uservec, usertrap, syscall, usertrapret, userret, with registers and satp",
+      help: "each step: trap, uservec, usertrap, syscall, usertrapret, userret, with the registers",
     },
     { name: "interrupts", help: "with --traps, interrupts too" },
     { name: "events", value: "FILE", help: "write every event of the kernel and the machine to a file, one a line" },

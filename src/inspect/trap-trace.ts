@@ -122,9 +122,10 @@ export function listenToTraps(k: Kernel, listener: TrapListener, options: { read
     listener.begin(
       `trap ${count}: hart ${hart.id}, ${describeThread(threadOn(k, hart.id))}${before}, ${passage.trappedAt} in all`,
     );
+    const description = narration.describeTrap(trap.cause, trap.interrupt);
     const parts = [
       `pc ${formatAddress(trap.pc)}`,
-      `cause ${trap.cause} (${k.arch.describeCause(trap.cause, trap.interrupt)})`,
+      ...(description === undefined ? [] : [description]),
       ...(trap.tval === 0 ? [] : [`${narration.valueName(trap.cause)} ${formatAddress(trap.tval)}`]),
       `mode ${privilegeName(trap.from)} -> ${privilegeName(trap.to)}`,
     ];

@@ -128,6 +128,8 @@ export interface Narration {
   describeStartupReturn(hart: Hart, from: number): string | undefined;
   /** What came: "ecall", "syscall", "int 0x80", "exception", "interrupt". */
   nameTrap(cause: number, interrupt: boolean): string;
+  /** By which number it came, and what that means: "cause 8 (…)", "vector 14 (…)"; undefined where it has none. */
+  describeTrap(cause: number, interrupt: boolean): string | undefined;
   /** What the value is that the hart reports beside an exception: "stval"; "cr2", "error code". */
   valueName(cause: number): string;
   /** The instruction that has just gone back from `from`. */

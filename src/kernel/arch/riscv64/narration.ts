@@ -9,6 +9,7 @@ import { isRiscvHart } from "../../../machine/riscv64/hart.ts";
 import type { Narration, NarratedStep } from "../arch.ts";
 import { symbolize } from "./boot.ts";
 import { sv39 } from "./paging.ts";
+import { describeCause } from "./report.ts";
 
 const REGISTERS: Readonly<Record<NarratedStep, readonly string[]>> = {
   trap: [],
@@ -41,6 +42,7 @@ export const narration: Narration = {
     if (interrupt) return "interrupt";
     return ENVIRONMENT_CALLS.has(cause) ? "ecall" : "exception";
   },
+  describeTrap: (cause, interrupt) => `cause ${cause} (${describeCause(cause, interrupt)})`,
   valueName: () => "stval",
   nameReturn: (_hart: Hart, from) => (from === PRIVILEGE.machine ? "mret" : "sret"),
   registersAt: (step) => REGISTERS[step],

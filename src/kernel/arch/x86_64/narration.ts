@@ -11,6 +11,7 @@ import { x86Hart } from "./context.ts";
 import { INTERRUPT } from "./entries.ts";
 import { BOOT_TABLES } from "./layout.ts";
 import { fourLevel, tablesOf } from "./paging.ts";
+import { describeCause } from "./report.ts";
 import { SYSCALL } from "./trapframe.ts";
 
 const USER = 3;
@@ -45,6 +46,9 @@ export const narration: Narration = {
     if (cause === INTERRUPT.legacyCall) return "int 0x80";
     return interrupt ? "interrupt" : "exception";
   },
+  // `syscall` goes through an MSR: it has no vector.
+  describeTrap: (cause, interrupt) =>
+    cause === SYSCALL ? undefined : `vector ${cause} (${describeCause(cause, interrupt)})`,
   valueName: (cause) => (cause === VECTOR.PF ? "cr2" : "error code"),
   nameReturn,
   registersAt: (step, cause) => registersAt(step, cause),
