@@ -26,10 +26,13 @@ test("power and reset need their bit", () => {
   const power = createPowerPort({ base: 0x604, services });
   const reset = createResetPort({ base: 0xcf9, services });
   store(power, 0, 0x0400, 2);
-  store(reset, 0, 2, 1);
+  store(reset, 1, 2, 1);
+  // The address of a PCI device.
+  store(reset, 0, 0x8000ff00 | 0, 4);
+  assert.equal(reset.base, 0xcf8);
   assert.deepEqual(services.halted, []);
   store(power, 0, 0x2000, 2);
-  store(reset, 0, 6, 1);
+  store(reset, 1, 6, 1);
   assert.deepEqual(services.halted, [
     { reason: "power-off", status: 0 },
     { reason: "reset", status: 0 },
