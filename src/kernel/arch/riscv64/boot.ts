@@ -10,21 +10,19 @@
 //
 // RISC-V privileged architecture, "Machine-Level CSRs"; Sstc for menvcfg.STCE; K8, X6, X7, X8. docs/startup.md tells the story.
 
-import { frameAddress, PAGE_SIZE, physAddr, virtAddr } from "../../../lib/address.ts";
+import { physAddr } from "../../../lib/address.ts";
 import { highHalf } from "../../../lib/word64.ts";
 import { SATP_HI_SHIFT } from "../../../isa/riscv64/csrs.ts";
 import { SATP_MODE } from "../../../isa/riscv64/paging.ts";
 import type { PteFlags } from "../arch.ts";
-import { KernelBug, type Kernel } from "../../kernel.ts";
-import { mapSharedPages } from "../../mem/address-space.ts";
-import { finishFlush, newFlush } from "../../mem/flush.ts";
-import { allocateFrame, allocateFrames, freeRange } from "../../mem/frames.ts";
-import { mapContiguous } from "../../mem/page-table.ts";
+import type { Kernel } from "../../kernel.ts";
+import { freeRange } from "../../mem/frames.ts";
+import { makeKernelSpace, makeZeroPage, type DirectRange } from "../../mem/kernel-space.ts";
 import type { AddressSpace } from "../../mem/types.ts";
+import { addressOfSymbol, nearestSymbol } from "../../symbols.ts";
 import { makeSharedPages } from "./hart.ts";
 import { bootImage } from "./image.prebuilt.ts";
 import {
-  directAddress,
   IMAGE,
   IMAGE_END,
   imageFrame,
@@ -36,21 +34,10 @@ import {
 } from "./layout.ts";
 
 /** A symbol's address once paging is on (trampoline symbols: at the trampoline). */
-export function symbolAddress(name: string): number {
-  const address = bootImage().symbols.get(name);
-  if (address === undefined) throw new KernelBug(`no symbol ${name} in the kernel image`);
-  return address;
-}
+export const symbolAddress = (name: string): number => addressOfSymbol(bootImage().symbols, name);
 
 /** The nearest symbol at or below an address in the image, as "uservec+0x10"; undefined outside. */
-export function symbolize(address: number): string | undefined {
-  let best: { name: string; at: number } | undefined;
-  for (const [name, at] of bootImage().symbols) {
-    if (at <= address && address - at < PAGE_SIZE && (best === undefined || at >= best.at)) best = { name, at };
-  }
-  if (best === undefined) return undefined;
-  return address === best.at ? best.name : `${best.name}+0x${(address - best.at).toString(16)}`;
-}
+export const symbolize = (address: number): string | undefined => nearestSymbol(bootImage().symbols, address);
 
 /** TypeScript side of `kentry start`: free memory onto the list, kernel page table, satp for all harts. */
 export function start(k: Kernel): void {
@@ -59,10 +46,8 @@ export function start(k: Kernel): void {
   freeRange(k, IMAGE_END, ramEnd);
   makeSharedPages(k);
   memory.vdsoFrame = imageFrame(IMAGE.vdso);
-  const zeroFrame = allocateFrame(k, "kernel");
-  if (zeroFrame === "ENOMEM") throw new KernelBug("no memory for the zero page");
-  memory.zeroFrame = zeroFrame;
-  makeKernelSpace(k, memory.kernelSpace);
+  makeZeroPage(k);
+  makeKernelSpace(k, directRanges(k), { frames: KERNEL_STACK_FRAMES, flags: KERNEL_DATA, baseOf: kernelStackBase });
   const satp = rootRegisterOf(memory.kernelSpace, 0);
   k.memory.write32(SATP_WORD, satp.lo);
   k.memory.write32(SATP_WORD + 4, satp.hi);
@@ -87,31 +72,12 @@ const KERNEL_DATA: PteFlags = {
 };
 const KERNEL_TEXT: PteFlags = { ...KERNEL_DATA, write: false, execute: true };
 
-function makeKernelSpace(k: Kernel, space: AddressSpace): void {
-  const root = allocateFrame(k, "page-table");
-  if (root === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
-  space.root = root;
-  space.tablePages = 1;
-  const map = (at: number, physical: number, length: number, flags: PteFlags): void => {
-    const flush = newFlush(k, space);
-    const frame = physAddr(physical) / PAGE_SIZE;
-    const result = mapContiguous(k, space, virtAddr(at), frame as ReturnType<typeof imageFrame>, length, flags, flush);
-    finishFlush(k, flush, "start-up");
-    if (result === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
-  };
-  const mapDirect = (physical: number, length: number, flags: PteFlags): void =>
-    map(directAddress(physical), physical, length, flags);
-  // Everything below RAM that the board has is devices: whole large pages.
-  mapDirect(0, RAM_BASE, KERNEL_DATA);
-  mapDirect(RAM_BASE, IMAGE.data * PAGE_SIZE, KERNEL_TEXT);
+/** Everything below RAM that the board has is devices: whole large pages. */
+function directRanges(k: Kernel): DirectRange[] {
   const dataStart = imagePage(IMAGE.data);
-  mapDirect(dataStart, k.memory.base + k.memory.size - dataStart, KERNEL_DATA);
-  const flush = newFlush(k, space);
-  if (mapSharedPages(k, space, flush) === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
-  finishFlush(k, flush, "start-up");
-  for (const hart of k.machine.harts) {
-    const stack = allocateFrames(k, KERNEL_STACK_FRAMES, "kernel-stack");
-    if (stack === "ENOMEM") throw new KernelBug("no memory for the kernel stacks");
-    map(kernelStackBase(hart.id), frameAddress(stack), KERNEL_STACK_FRAMES * PAGE_SIZE, KERNEL_DATA);
-  }
+  return [
+    { start: 0, end: RAM_BASE, flags: KERNEL_DATA },
+    { start: RAM_BASE, end: dataStart, flags: KERNEL_TEXT },
+    { start: dataStart, end: k.memory.base + k.memory.size, flags: KERNEL_DATA },
+  ];
 }

@@ -11,45 +11,24 @@
 //
 // Intel SDM volume 3, 9.8.5 (initializing IA-32e mode), 8.4 (multiple-processor initialization); K8. docs/startup.md tells the story.
 
-import { frameAddress, PAGE_SIZE, physAddr, virtAddr } from "../../../lib/address.ts";
+import { frameAddress, physAddr } from "../../../lib/address.ts";
 import { highHalf } from "../../../lib/word64.ts";
 import { MICROVM } from "../../../machine/boards/microvm-map.ts";
 import type { PteFlags } from "../arch.ts";
-import { KernelBug, type Kernel } from "../../kernel.ts";
-import { mapSharedPages } from "../../mem/address-space.ts";
-import { finishFlush, newFlush } from "../../mem/flush.ts";
-import { allocateFrame, allocateFrames, freeRange } from "../../mem/frames.ts";
-import { mapContiguous } from "../../mem/page-table.ts";
+import type { Kernel } from "../../kernel.ts";
+import { freeRange } from "../../mem/frames.ts";
+import { makeKernelSpace, makeZeroPage, type DirectRange } from "../../mem/kernel-space.ts";
 import type { AddressSpace } from "../../mem/types.ts";
+import { addressOfSymbol, nearestSymbol } from "../../symbols.ts";
 import { makeSharedPages } from "./hart.ts";
 import { bootImage } from "./image.prebuilt.ts";
-import {
-  directAddress,
-  IMAGE,
-  IMAGE_END,
-  imageFrame,
-  imagePage,
-  KERNEL_CR3,
-  KERNEL_STACK_FRAMES,
-  kernelStackBase,
-} from "./layout.ts";
+import { IMAGE, IMAGE_END, imageFrame, imagePage, KERNEL_CR3, KERNEL_STACK_FRAMES, kernelStackBase } from "./layout.ts";
 
 /** A symbol's address once paging is on (trampoline symbols: at the trampoline). */
-export function symbolAddress(name: string): number {
-  const address = bootImage().symbols.get(name);
-  if (address === undefined) throw new KernelBug(`no symbol ${name} in the kernel image`);
-  return address;
-}
+export const symbolAddress = (name: string): number => addressOfSymbol(bootImage().symbols, name);
 
 /** The nearest symbol at or below an address in the image, as "uservec+0x10"; undefined outside. */
-export function symbolize(address: number): string | undefined {
-  let best: { name: string; at: number } | undefined;
-  for (const [name, at] of bootImage().symbols) {
-    if (at <= address && address - at < PAGE_SIZE && (best === undefined || at >= best.at)) best = { name, at };
-  }
-  if (best === undefined) return undefined;
-  return address === best.at ? best.name : `${best.name}+0x${(address - best.at).toString(16)}`;
-}
+export const symbolize = (address: number): string | undefined => nearestSymbol(bootImage().symbols, address);
 
 /** TypeScript side of `kentry start`: free memory onto the list, what every space maps, kernel page table, CR3 for all harts. */
 export function start(k: Kernel): void {
@@ -57,10 +36,8 @@ export function start(k: Kernel): void {
   freeRange(k, IMAGE_END, physAddr(k.memory.base + k.memory.size));
   makeSharedPages(k);
   memory.vdsoFrame = imageFrame(IMAGE.vdso);
-  const zeroFrame = allocateFrame(k, "kernel");
-  if (zeroFrame === "ENOMEM") throw new KernelBug("no memory for the zero page");
-  memory.zeroFrame = zeroFrame;
-  makeKernelSpace(k, memory.kernelSpace);
+  makeZeroPage(k);
+  makeKernelSpace(k, directRanges(k), { frames: KERNEL_STACK_FRAMES, flags: KERNEL_DATA, baseOf: kernelStackBase });
   const { lo, hi } = rootRegisterOf(memory.kernelSpace, 0);
   const word = imagePage(IMAGE.tables) + KERNEL_CR3;
   k.memory.write32(word, lo);
@@ -85,32 +62,13 @@ const KERNEL_DATA: PteFlags = {
 };
 const KERNEL_TEXT: PteFlags = { ...KERNEL_DATA, write: false, execute: true };
 
-function makeKernelSpace(k: Kernel, space: AddressSpace): void {
-  const root = allocateFrame(k, "page-table");
-  if (root === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
-  space.root = root;
-  space.tablePages = 1;
-  const map = (at: number, physical: number, length: number, flags: PteFlags): void => {
-    const flush = newFlush(k, space);
-    const frame = physAddr(physical) / PAGE_SIZE;
-    const result = mapContiguous(k, space, virtAddr(at), frame as ReturnType<typeof imageFrame>, length, flags, flush);
-    finishFlush(k, flush, "start-up");
-    if (result === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
-  };
-  const mapDirect = (start: number, end: number, flags: PteFlags): void =>
-    map(directAddress(start), start, end - start, flags);
+function directRanges(k: Kernel): DirectRange[] {
   const textStart = imagePage(IMAGE.text);
   const textEnd = imagePage(IMAGE.vdso + 1);
-  mapDirect(0, textStart, KERNEL_DATA);
-  mapDirect(textStart, textEnd, KERNEL_TEXT);
-  mapDirect(textEnd, k.memory.base + k.memory.size, KERNEL_DATA);
-  mapDirect(MICROVM.virtio, 2 ** 32, KERNEL_DATA);
-  const flush = newFlush(k, space);
-  if (mapSharedPages(k, space, flush) === "ENOMEM") throw new KernelBug("no memory for the kernel page table");
-  finishFlush(k, flush, "start-up");
-  for (const hart of k.machine.harts) {
-    const stack = allocateFrames(k, KERNEL_STACK_FRAMES, "kernel-stack");
-    if (stack === "ENOMEM") throw new KernelBug("no memory for the kernel stacks");
-    map(kernelStackBase(hart.id), frameAddress(stack), KERNEL_STACK_FRAMES * PAGE_SIZE, KERNEL_DATA);
-  }
+  return [
+    { start: 0, end: textStart, flags: KERNEL_DATA },
+    { start: textStart, end: textEnd, flags: KERNEL_TEXT },
+    { start: textEnd, end: k.memory.base + k.memory.size, flags: KERNEL_DATA },
+    { start: MICROVM.virtio, end: 2 ** 32, flags: KERNEL_DATA },
+  ];
 }

@@ -69,7 +69,7 @@ export const layout: AddressLayout = {
 
 /** The page with the IDT. */
 export const TABLES_PAGE = virtAddr(TABLES);
-/** The page with a hart's GDT, TSS and entry stacks (descriptors.ts). */
+/** The page with a hart's GDT, TSS and entry stacks (hart.ts). */
 export const hartPage = (hart: number): VirtAddr => virtAddr(FIRST_HART_PAGE - hart * PAGE_SIZE);
 
 /** Where the kernel space maps a physical address. */
