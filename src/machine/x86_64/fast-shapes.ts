@@ -87,6 +87,7 @@ const ROWS: readonly Row[] = [
   { mnemonics: "popcnt", forms: "rs,rs rs,ms" },
   { mnemonics: "xchg", forms: "ms,rs" },
   { mnemonics: "xadd cmpxchg", forms: "ms,rs" },
+  { mnemonics: "cmpxchg", forms: "m1,r1" },
   // Vectors and floating point
   { mnemonics: "movsd", forms: "x8,x8 x8,m8* m8*,x8", operandSize: 4 },
   { mnemonics: "movss", forms: "x4,x4 x4,m4* m4*,x4", operandSize: 4 },
@@ -125,7 +126,7 @@ const ROWS: readonly Row[] = [
     operandSize: 4,
   },
   {
-    mnemonics: "pminub pmaxub pmullw pmulhuw pmaddwd psadbw packuswb packssdw pshufb pmulld",
+    mnemonics: "pminub pmaxub pminsw pmaxsw pmullw pmulhuw pmaddwd psadbw packuswb packssdw pshufb pmulld",
     forms: "x16,x16",
     operandSize: 4,
   },
