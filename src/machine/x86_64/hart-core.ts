@@ -526,10 +526,6 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     this.machine.probes.tlbFlush?.(this, virtualAddress, pcid);
   }
 
-  invalidate(virtualAddress: number | undefined, pcid: number | undefined, _includingGlobal: boolean): void {
-    this.flush(virtualAddress, pcid);
-  }
-
   flushExecuteTranslations(): void {
     this.tlbs.flushExecute();
   }

@@ -63,6 +63,6 @@ export interface X86Hart extends Hart {
   loadFloat(from: Uint8Array): void;
   /** Wires the hart to its local APIC; without one it takes no interrupts. */
   attachLocalApic(port: LocalApicPort): void;
-  /** As invlpg and invpcid: one page or all; one PCID or all. Global pages only where `includingGlobal`. */
-  invalidate(virtualAddress: number | undefined, pcid: number | undefined, includingGlobal: boolean): void;
+  /** As invlpg and invpcid: one page or all; one PCID or all. More may go than was asked for. */
+  flush(virtualAddress: number | undefined, pcid: number | undefined): void;
 }

@@ -319,9 +319,9 @@ export function provokeFault(k: Kernel, hartId: number): void {
   sendNonMaskableInterrupt(k, hartId);
 }
 
-/** As invlpg and invpcid. Global pages, which no space ever changes, go only with everything. */
+/** As invlpg and invpcid. */
 export function flushTlb(k: Kernel, hartId: number, address: VirtAddr | undefined, asid: number | undefined): void {
-  hartOf(k, hartId).invalidate(address, asid, address === undefined && asid === undefined);
+  hartOf(k, hartId).flush(address, asid);
 }
 
 /** The hart's registers, for a report. */
