@@ -1,9 +1,8 @@
 // GNU binutils as an oracle for the assembler, the disassembler and the compressed expansion.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runTool } from "../support/tools.ts";
+import { inScratchFolder, runTool } from "../support/tools.ts";
 
 const PREFIX = "riscv64-linux-gnu-";
 
@@ -54,13 +53,4 @@ function assembleObject(folder: string, source: string, architecture: keyof type
   writeFileSync(input, `.option norelax\n${source}\n`);
   runTool(`${PREFIX}as`, [`-march=${ARCHITECTURE[architecture]}`, "-o", object, input]);
   return object;
-}
-
-function inScratchFolder<T>(use: (folder: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), "vitrine-isa-"));
-  try {
-    return use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

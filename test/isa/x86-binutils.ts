@@ -1,10 +1,9 @@
 // GNU as of x86-64 as an oracle for the assembler.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CodeMode } from "../../src/isa/x86_64/decode-types.ts";
-import { runTool } from "../support/tools.ts";
+import { inScratchFolder, runTool } from "../support/tools.ts";
 
 const PREFIX = "x86_64-linux-gnu-";
 
@@ -39,13 +38,4 @@ export function gnuDisassembleX86(bytes: Uint8Array, stride: number, mode: 32 | 
     if (offset % stride === 0) lines[offset / stride] = instruction.replace(/\s+/g, " ").trim();
   }
   return lines;
-}
-
-function inScratchFolder<T>(use: (folder: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), "vitrine-isa-"));
-  try {
-    return use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

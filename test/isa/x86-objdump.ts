@@ -1,11 +1,10 @@
 // objdump as an oracle for the decoder and the disassembler of x86-64.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Syntax } from "../../src/isa/x86_64/disassembler.ts";
 import type { CodeMode } from "../../src/isa/x86_64/decode-types.ts";
-import { runTool } from "../support/tools.ts";
+import { inScratchFolder, runTool } from "../support/tools.ts";
 
 export const X86_OBJDUMP = "x86_64-linux-gnu-objdump";
 
@@ -18,15 +17,12 @@ export interface DumpedX86 {
 
 /** Bytes that lie from address 0, as code of a mode. Near branches are read as Intel's processors do. */
 export function objdumpBytes(bytes: Uint8Array, mode: CodeMode, syntax: Syntax): DumpedX86[] {
-  const folder = mkdtempSync(join(tmpdir(), "vitrine-isa-"));
-  try {
+  return inScratchFolder((folder) => {
     const path = join(folder, "a.bin");
     writeFileSync(path, bytes);
     const machine = mode === 64 ? "i386:x86-64" : mode === 32 ? "i386" : "i8086";
     return objdump(["-D", "-z", "-b", "binary", "-m", machine, path], syntax);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** The code of an ELF file's `.text`. */

@@ -3,7 +3,7 @@
 //
 // Operands lie where the state has them: xmm0-2, mm0-1, rax, rcx and a memory operand at CELL.operand.
 
-import { NO_REGISTER, OPERAND, REPEAT, type Decoded, type DecodedOperand } from "../../src/isa/x86_64/decode-types.ts";
+import { newDecoded, OPERAND, type Decoded, type DecodedOperand } from "../../src/isa/x86_64/decode-types.ts";
 import { CR4 } from "../../src/isa/x86_64/registers.ts";
 import type { Local } from "../../src/machine/emitter.ts";
 import type { Semantics, X86Emitter } from "../../src/machine/x86_64/emitter.ts";
@@ -292,27 +292,11 @@ function decodedOf(form: Form, immediate: number): Decoded {
     return { kind: KINDS[operand.letter], register, isHighByte: false, size: operand.size };
   };
   return {
+    ...newDecoded(),
     id: 0,
     length: 4,
-    operandSize: 4,
-    addressSize: 8,
     operandCount: form.operands.length,
     operands: [operandOf(0), operandOf(1), operandOf(2), operandOf(3)],
-    base: NO_REGISTER,
-    index: NO_REGISTER,
-    scale: 0,
-    dispLo: 0,
-    dispHi: 0,
-    dispSize: 0,
-    segment: 3,
-    hasSegmentPrefix: false,
     immLo: immediate,
-    immHi: 0,
-    imm2: 0,
-    condition: 0,
-    hasLock: false,
-    repeat: REPEAT.none,
-    hasRex: false,
-    isWide: false,
   };
 }

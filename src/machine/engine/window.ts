@@ -5,23 +5,25 @@
  *     retired = retiredLimit - fuel        generated code only ever counts fuel down
  *     timeNs  = retired + idleNs
  */
+import { highHalf, toNumber } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 
-/** Where an architecture's windows have what time is made of. `fuel` is an int32, the others are doubles. */
-export interface TimeCells {
+/** Where an architecture's windows have what the machine itself counts and sets: an int32, two doubles, 64 bits. */
+export interface WindowCells {
   readonly fuel: number;
   readonly retiredLimit: number;
   readonly idleNs: number;
+  readonly pc: number;
 }
 
 export class HartWindow {
   readonly words: Int32Array;
   private readonly doubles: Float64Array;
-  private readonly cells: TimeCells;
+  private readonly cells: WindowCells;
   /** Byte address of the window. */
   base: number;
 
-  constructor(memory: WasmMemory, base: number, cells: TimeCells) {
+  constructor(memory: WasmMemory, base: number, cells: WindowCells) {
     this.words = new Int32Array(memory.buffer);
     this.doubles = new Float64Array(memory.buffer);
     this.base = base;
@@ -49,6 +51,22 @@ export class HartWindow {
 
   setDouble(cell: number, value: number): void {
     this.doubles[(this.base + cell) >> 3] = value;
+  }
+
+  get pcLo(): number {
+    return this.get(this.cells.pc);
+  }
+
+  get pcHi(): number {
+    return this.get(this.cells.pc + 4);
+  }
+
+  get pc(): number {
+    return toNumber(this.pcHi, this.pcLo);
+  }
+
+  set pc(address: number) {
+    this.setWords(this.cells.pc, address | 0, highHalf(address));
   }
 
   get fuel(): number {

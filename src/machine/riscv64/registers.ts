@@ -2,7 +2,6 @@
  * A hart's registers: typed access to its window. All of a hart's architectural state is in the window; nothing of it is anywhere
  * else.
  */
-import { highHalf, toNumber } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import { HartWindow } from "../engine/window.ts";
 import type { ExactRegisters } from "./exact.ts";
@@ -46,22 +45,6 @@ export class Registers extends HartWindow implements ExactRegisters {
 
   raiseFlags(flags: number): void {
     this.set(CELL.fflags, this.get(CELL.fflags) | flags);
-  }
-
-  get pcLo(): number {
-    return this.get(CELL.pc);
-  }
-
-  get pcHi(): number {
-    return this.get(CELL.pc + 4);
-  }
-
-  get pc(): number {
-    return toNumber(this.pcHi, this.pcLo);
-  }
-
-  set pc(address: number) {
-    this.setWords(CELL.pc, address | 0, highHalf(address));
   }
 
   get privilege(): Privilege {

@@ -29,7 +29,7 @@ export class Registers extends HartWindow implements ExactRegisters {
   private readonly halves: Uint16Array;
 
   constructor(memory: WasmMemory, base: number) {
-    super(memory, base, { fuel: CELL.fuel, retiredLimit: CELL.retiredLimit, idleNs: CELL.idleNs });
+    super(memory, base, { fuel: CELL.fuel, retiredLimit: CELL.retiredLimit, idleNs: CELL.idleNs, pc: CELL.pc });
     this.bytes = new Uint8Array(memory.buffer);
     this.halves = new Uint16Array(memory.buffer);
   }
@@ -150,22 +150,6 @@ export class Registers extends HartWindow implements ExactRegisters {
   }
 
   // --- Where the hart is -------------------------------------------------------------------------------------------
-
-  get pcLo(): number {
-    return this.get(CELL.pc);
-  }
-
-  get pcHi(): number {
-    return this.get(CELL.pc + 4);
-  }
-
-  get pc(): number {
-    return toNumber(this.pcHi, this.pcLo);
-  }
-
-  set pc(address: number) {
-    this.setWords(CELL.pc, address | 0, highHalf(address));
-  }
 
   get cpl(): number {
     return this.get(CELL.cpl);
