@@ -18,6 +18,7 @@ import { decodeInto, newDecoded, type Decoded } from "../../isa/riscv64/decode.t
 import { INSTRUCTIONS, type Instruction } from "../../isa/riscv64/instructions.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import type { Layout } from "../engine/layout.ts";
+import type { CodeListener } from "../engine/shared-engine.ts";
 import { ROUNDINGS } from "./emitter.ts";
 import {
   CELL,
@@ -78,11 +79,11 @@ export class CodeCache {
   private readonly decoded: Decoded = newDecoded();
   /** The records decoded together. */
   private readonly run: number[] = [];
-  private readonly listener: CodeCacheListener;
+  private readonly listener: CodeListener;
   /** Whether the interpreter has operations for sequences. */
   private isJoining = false;
 
-  constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeCacheListener) {
+  constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeListener) {
     this.layout = layout;
     this.halves = new Uint16Array(memory.buffer);
     this.words = new Int32Array(memory.buffer);
@@ -426,13 +427,6 @@ interface PageRegion {
   readonly head: number;
   readonly first: number;
   readonly end: number;
-}
-
-export interface CodeCacheListener {
-  /** Some page's records are no longer that page's: no execute translation may point at a code frame any more. */
-  onEvict(): void;
-  /** The page has code from now on: no store translation may point at it any more. */
-  onCode(page: number): void;
 }
 
 const ZEROS: readonly KnownZero[] = ["rd", "rs1", "rs2", "imm"];

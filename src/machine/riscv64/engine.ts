@@ -1,83 +1,34 @@
-/** The engine of RISC-V machines: one interpreter for all harts, their predecoded code, and the regions translated from it. */
-import { compileModule, type WasmMemory, type WasmModule } from "../../wasm/engine.ts";
-import { savedWindow, type Layout } from "../engine/layout.ts";
-import type { Engine, EngineMachine, Processor } from "../processor.ts";
+/** What RISC-V machines run on: the parts of their engine. */
+import { SharedEngine, type EngineParts } from "../engine/shared-engine.ts";
+import type { Processor } from "../processor.ts";
 import { CodeCache } from "./code.ts";
 import { HartCore } from "./hart-core.ts";
 import type { RiscvHart } from "./hart.ts";
-import { instantiateInterpreter, type InterpreterKind } from "./interpreter.ts";
+import { instantiateInterpreter, type Interpreter } from "./interpreter.ts";
 import { joinedInterpreter, plainInterpreter } from "./interpreters.prebuilt.ts";
 import { codeBytes } from "./layout.ts";
 import { Regions } from "./regions.ts";
 
+const PARTS: EngineParts<HartCore, CodeCache, Interpreter> = {
+  createCode: (memory, layout, ramSize, listener) => new CodeCache(memory, layout, ramSize, listener),
+  createHart: (machine, code, id, memory, layout, window) => new HartCore(machine, code, id, memory, layout, window),
+  createRegions: (memory, code) => new Regions(memory, code),
+  plainInterpreter,
+  joinedInterpreter,
+  instantiate: (module, memory, regions, running) =>
+    instantiateInterpreter(module, memory, regions, {
+      slow: () => running().slow(),
+      miss: () => running().miss(),
+      load: (size, lo, hi) => running().load(size, lo, hi),
+      store: (size, lo, hi) => running().store(size, lo, hi),
+      atomicLoad: (size, lo, hi) => running().atomicLoad(size, lo, hi),
+      loadReserved: (size, lo, hi) => running().loadReserved(size, lo, hi),
+      storeConditional: (size, lo, hi) => running().storeConditional(size, lo, hi),
+    }),
+};
+
 export const riscv64Processor: Processor<RiscvHart> = {
   arch: "riscv64",
   codeBytes,
-  createEngine: (machine, memory, layout) => new RiscvEngine(machine, memory, layout),
+  createEngine: (machine, memory, layout) => new SharedEngine(PARTS, machine, memory, layout),
 };
-
-/** The compiled interpreters: every machine of a process uses the same. */
-const compiled = new Map<InterpreterKind, WasmModule>();
-
-function compileInterpreter(kind: InterpreterKind): WasmModule {
-  let module = compiled.get(kind);
-  if (module === undefined) {
-    module = compileModule(kind === "plain" ? plainInterpreter() : joinedInterpreter());
-    compiled.set(kind, module);
-  }
-  return module;
-}
-
-class RiscvEngine implements Engine<RiscvHart> {
-  readonly harts: readonly HartCore[];
-  readonly code: CodeCache;
-  private readonly memory: WasmMemory;
-  private readonly regions: Regions;
-  private running: HartCore;
-
-  constructor(machine: EngineMachine, memory: WasmMemory, layout: Layout) {
-    const { ram } = machine;
-    const harts: HartCore[] = [];
-    this.memory = memory;
-    this.code = new CodeCache(memory, layout, ram.size, {
-      onEvict: () => harts.forEach((hart) => hart.flushExecuteTranslations()),
-      onCode: (page) => harts.forEach((hart) => hart.flushStoresTo(ram.base / 4096 + page)),
-    });
-    for (let id = 0; id < layout.harts; id++) {
-      harts.push(new HartCore(machine, this.code, id, memory, layout, id === 0 ? 0 : savedWindow(id)));
-    }
-    this.harts = harts;
-    // There is at least one hart.
-    this.running = harts[0] as HartCore;
-    this.regions = new Regions(memory, this.code);
-  }
-
-  reset(pc: number): void {
-    for (const hart of this.harts) hart.reset(pc);
-  }
-
-  setRunning(hart: HartCore): void {
-    this.running = hart;
-  }
-
-  useInterpreter(kind: "soonest" | "fastest"): void {
-    const isJoined = kind === "fastest";
-    const module = compileInterpreter(isJoined ? "joined" : "plain");
-    // One for all harts: it works on the window of whichever runs.
-    const interpreter = instantiateInterpreter(module, this.memory, this.regions.table, {
-      slow: () => this.running.slow(),
-      miss: () => this.running.miss(),
-      load: (size, lo, hi) => this.running.load(size, lo, hi),
-      store: (size, lo, hi) => this.running.store(size, lo, hi),
-      atomicLoad: (size, lo, hi) => this.running.atomicLoad(size, lo, hi),
-      loadReserved: (size, lo, hi) => this.running.loadReserved(size, lo, hi),
-      storeConditional: (size, lo, hi) => this.running.storeConditional(size, lo, hi),
-    });
-    for (const hart of this.harts) hart.attachInterpreter(interpreter);
-    if (isJoined) this.code.startJoining();
-  }
-
-  translate(hot: readonly number[]): void {
-    this.regions.translate(hot);
-  }
-}
