@@ -122,6 +122,9 @@ export const CR4 = {
 /** IA32_EFER. SDM volume 3, 2.2.1. */
 export const EFER = { SCE: 1 << 0, LME: 1 << 8, LMA: 1 << 10, NXE: 1 << 11 } as const;
 
+/** DR6: which breakpoints were met, an access to a debug register, a step. SDM volume 3, 17.2.3. */
+export const DR6 = { MET: 0xf, BD: 1 << 13, BS: 1 << 14 } as const;
+
 /** MXCSR. SDM volume 1, 10.2.3. Flags in bits 0-5, masks in 7-12, rounding in 13-14. */
 export const MXCSR = {
   IE: 1 << 0,

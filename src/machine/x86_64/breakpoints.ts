@@ -9,14 +9,13 @@
  * CELL.debugState has what is still to be reported: bits 0-3 of dr6, and RF. While a breakpoint is enabled the exact tier executes
  * everything. Intel SDM volume 3, 17.2 (debug registers), 17.3.1 (debug exceptions).
  */
-import { CR4 } from "../../isa/x86_64/registers.ts";
+import { CR4, DR6 } from "../../isa/x86_64/registers.ts";
 import { toNumber } from "../../lib/word64.ts";
 import type { AccessType } from "../hart.ts";
 import { CELL } from "./layout.ts";
 import type { Registers } from "./registers.ts";
 
 const COUNT = 4;
-export const DR6 = { MET: 0xf, BD: 1 << 13, BS: 1 << 14 } as const;
 const DR7 = { ENABLED: 0xff, KIND_SHIFT: 16, GD: 1 << 13 } as const;
 /** The two low bits of the four that tell kind and length; "port" is so with CR4.DE. */
 const KIND = { execution: 0, store: 1, port: 2, access: 3 } as const;

@@ -14,7 +14,7 @@
  * preempt at the same instruction. Code that is not 64-bit, single-stepping and alignment checks are the exact tier's alone.
  */
 import { newDecoded, type Decoded } from "../../isa/x86_64/decode-types.ts";
-import { GPR, RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
+import { DR6, GPR, RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { VECTOR, SYSTEM_CALL } from "../../isa/x86_64/vectors.ts";
 import { hexNumber64, toNumber, type Word64 } from "../../lib/word64.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
@@ -23,7 +23,7 @@ import { TlbSet } from "../engine/tlb.ts";
 import type { AccessType, TlbEntry, Translation } from "../hart.ts";
 import type { EngineHart, EngineMachine, Tier } from "../processor.ts";
 import { addWords, MemoryAccess } from "./access.ts";
-import { DR6, meetInstruction, reportDebug, RESUME_FLAG } from "./breakpoints.ts";
+import { meetInstruction, reportDebug, RESUME_FLAG } from "./breakpoints.ts";
 import type { CodeCache } from "./code.ts";
 import { Computation } from "./computation.ts";
 import { Exceptions, type Interruption } from "./exceptions.ts";

@@ -22,6 +22,7 @@ export type SystemRegister =
   | "cr3"
   | "cr4"
   | "cr8"
+  | "dr6"
   | "efer"
   | "star"
   | "lstar"

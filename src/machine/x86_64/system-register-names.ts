@@ -16,6 +16,7 @@ const cells: Readonly<Record<Exclude<SystemRegister, "tscDeadline">, number>> = 
   cr3: CELL.cr3,
   cr4: CELL.cr4,
   cr8: CELL.cr8,
+  dr6: CELL.debug + 6 * 8,
   efer: CELL.efer,
   star: CELL.star,
   lstar: CELL.lstar,

@@ -8,10 +8,10 @@
  */
 import { OPERAND } from "../../isa/x86_64/decode-types.ts";
 import { CR3_HI_NO_FLUSH, CR3 } from "../../isa/x86_64/paging.ts";
-import { CR0, CR4, EFER, SEGMENT } from "../../isa/x86_64/registers.ts";
+import { CR0, CR4, DR6, EFER, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { ATTRIBUTE } from "../../isa/x86_64/segments.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
-import { DR6, isGuarded, reportDebug } from "./breakpoints.ts";
+import { isGuarded, reportDebug } from "./breakpoints.ts";
 import { CELL, segmentAttributes } from "./layout.ts";
 import { RESERVED_ADDRESS_HI } from "./mmu.ts";
 import { isLongMode, refreshCodeMode } from "./segmentation.ts";

@@ -14,7 +14,7 @@
 
 import { readU32, writeU32, writeU64 } from "../../../lib/bytes.ts";
 import { encodeSiginfo, encodeStackT } from "../../../abi/linux/process-layouts.ts";
-import { SA_ONSTACK, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK } from "../../../abi/linux/signals.ts";
+import { MINSIGSTKSZ, SA_ONSTACK, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK } from "../../../abi/linux/signals.ts";
 import type { Kernel } from "../../kernel.ts";
 import { copyFromUser, copyToUser } from "../../mem/user-memory.ts";
 import type { SignalAction, SignalInfo, SignalSet, Thread } from "../../process/types.ts";
@@ -91,6 +91,7 @@ export function popSignalFrame(k: Kernel, thread: Thread): SignalSet | undefined
   const flags = (readU32(bytes, STACK + 8) & ~SS_ONSTACK) >>> 0;
   const size = readU32(bytes, STACK + 16) + readU32(bytes, STACK + 20) * 0x1_0000_0000;
   // As Linux: what sigaltstack would refuse is left as it is.
-  if ((flags & ~(SS_DISABLE | SS_AUTODISARM)) >>> 0 === 0) thread.alternateStack = { address, size, flags };
+  const isStack = (flags & SS_DISABLE) !== 0 || size >= MINSIGSTKSZ;
+  if (isStack && (flags & ~(SS_DISABLE | SS_AUTODISARM)) >>> 0 === 0) thread.alternateStack = { address, size, flags };
   return { lo: readU32(bytes, MASK) | 0, hi: readU32(bytes, MASK + 4) | 0 };
 }

@@ -20,6 +20,7 @@ import { virtAddrFromWords } from "../../../lib/address.ts";
 import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from "../../../lib/bytes.ts";
 import { encodeSiginfo, encodeStackT } from "../../../abi/linux/process-layouts.ts";
 import {
+  MINSIGSTKSZ,
   SA_ONSTACK,
   SA_RESTORER,
   SIGINFO_SIZE,
@@ -179,7 +180,8 @@ export function popSignalFrame(k: Kernel, thread: Thread): SignalSet | undefined
   const flags = (readU32(bytes, STACK + 8) & ~SS_ONSTACK) >>> 0;
   const size = readU64(bytes, STACK + 16);
   // As Linux: what sigaltstack would refuse is left as it is.
-  if ((flags & ~(SS_DISABLE | SS_AUTODISARM)) >>> 0 === 0) thread.alternateStack = { address, size, flags };
+  const isStack = (flags & SS_DISABLE) !== 0 || size >= MINSIGSTKSZ;
+  if (isStack && (flags & ~(SS_DISABLE | SS_AUTODISARM)) >>> 0 === 0) thread.alternateStack = { address, size, flags };
   return { lo: readU32(bytes, MASK) | 0, hi: readU32(bytes, MASK + 4) | 0 };
 }
 

@@ -8,10 +8,10 @@
 // exception becomes, and with which code, is Linux's arch/x86/kernel/traps.c: where it gives no address, si_code is SI_KERNEL.
 // Intel SDM volume 3, 6.15 (exception reference).
 
-import { virtAddr, type VirtAddr } from "../../../lib/address.ts";
+import { PAGE_SIZE, virtAddr, type VirtAddr } from "../../../lib/address.ts";
 import { hex64, hexNumber64, highHalf, toNumber } from "../../../lib/word64.ts";
 import { CR3_HI_NO_FLUSH } from "../../../isa/x86_64/paging.ts";
-import { GPR, GPR_NAMES, MXCSR, RFLAGS, SEGMENT } from "../../../isa/x86_64/registers.ts";
+import { DR6, GPR, GPR_NAMES, MXCSR, RFLAGS, SEGMENT } from "../../../isa/x86_64/registers.ts";
 import { FIRST_INTERRUPT_VECTOR, PAGE_FAULT, VECTOR } from "../../../isa/x86_64/vectors.ts";
 import {
   BUS_ADRALN,
@@ -22,6 +22,7 @@ import {
   FPE_FLTUND,
   FPE_INTDIV,
   ILL_ILLOPN,
+  TRAP_BRKPT,
   TRAP_TRACE,
   type SignalName,
 } from "../../../abi/linux/signals.ts";
@@ -96,6 +97,9 @@ function userTrap(k: Kernel, hart: X86Hart): void {
   else handleUserTrap(k, hart.id, thread, describeTrap(k, hart, thread, vector));
 }
 
+/** TASK_SIZE_MAX. */
+const USER_HALF_END = 2 ** 47 - PAGE_SIZE;
+
 /** Exceptions by vector. Those that user mode cannot raise are a bug. */
 function describeTrap(k: Kernel, hart: X86Hart, thread: Thread, vector: number): Trap {
   const { trapframe } = thread;
@@ -108,12 +112,15 @@ function describeTrap(k: Kernel, hart: X86Hart, thread: Thread, vector: number):
       const cr2 = hart.systemRegister("cr2");
       const address = virtAddr(toNumber(cr2.hi, cr2.lo));
       writeField(k.memory, trapframe, TRAPFRAME.lastAddress, address);
+      // As Linux: beyond the user half nothing tells what is mapped.
+      if (address < 0 || address >= USER_HALF_END)
+        writeField(k.memory, trapframe, TRAPFRAME.lastError, error | PAGE_FAULT.PRESENT);
       return describePageFault(k, thread, address, error);
     }
     case VECTOR.DE:
       return fault("SIGFPE", FPE_INTDIV, rip);
     case VECTOR.DB:
-      return fault("SIGTRAP", TRAP_TRACE, rip);
+      return fault("SIGTRAP", debugCode(hart), rip);
     case VECTOR.UD:
       return fault("SIGILL", ILL_ILLOPN, rip);
     case VECTOR.AC:
@@ -134,6 +141,13 @@ function describeTrap(k: Kernel, hart: X86Hart, thread: Thread, vector: number):
     default:
       throw new KernelBug(`${describeCause(vector, false)} in user mode at ${hexNumber64(rip)}, error code ${error}`);
   }
+}
+
+/** si_code of a debug exception: a step, or `int1`. DR6 keeps its bits until somebody clears them. */
+function debugCode(hart: X86Hart): number {
+  const { lo, hi } = hart.systemRegister("dr6");
+  hart.setSystemRegister("dr6", lo & ~DR6.BS, hi);
+  return (lo & DR6.BS) !== 0 ? TRAP_TRACE : TRAP_BRKPT;
 }
 
 function fault(signal: SignalName, code: number, address: number): Trap {
