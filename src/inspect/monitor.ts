@@ -34,6 +34,9 @@ interface MonitorCommand {
   readonly run: (target: MonitorTarget, args: readonly string[]) => string;
 }
 
+/** Registers stand in as many columns as fit a line of so many characters. */
+const LINE_LENGTH = 120;
+
 const COMMANDS: readonly MonitorCommand[] = [
   { name: "help", arguments: "", help: "this list", run: help },
   {
@@ -216,7 +219,10 @@ function showRegisters({ k }: MonitorTarget): string {
       const width = Math.max(8, ...registers.map(({ name }) => name.length));
       const cells = registers.map(({ name, value }) => `${name.padStart(width)} ${value}`);
       const rows: string[] = [];
-      for (let index = 0; index < cells.length; index += 4) rows.push(cells.slice(index, index + 4).join(" "));
+      const columns = Math.max(1, Math.floor(LINE_LENGTH / ((cells[0]?.length ?? 0) + 1)));
+      for (let index = 0; index < cells.length; index += columns) {
+        rows.push(cells.slice(index, index + columns).join(" "));
+      }
       return [head, ...rows].join("\n");
     })
     .join("\n");

@@ -34,7 +34,7 @@ type Found =
 type LookUp = (path: string) => Found | undefined;
 
 /** The architecture of a file's first bytes; undefined for anything but a program of one that there is. */
-export function architectureOf(head: Uint8Array): Architecture | undefined {
+function architectureOf(head: Uint8Array): Architecture | undefined {
   const isElf = head.length >= 20 && head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46;
   return isElf ? MACHINES.get(readU16(head, 18)) : undefined;
 }

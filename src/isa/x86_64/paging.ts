@@ -19,12 +19,10 @@ import { PAGE_SHIFT } from "../../lib/address.ts";
 
 /** Entries of a table, and the bits of a virtual address that choose one. */
 export const PTES_PER_TABLE = 512;
-export const LEVEL_BITS = 9;
+const LEVEL_BITS = 9;
 export const PTE_SIZE = 8;
 export const LEVELS = 4;
 export const VIRTUAL_ADDRESS_BITS = 48;
-/** Bits 51 down to the processor's physical-address width are reserved and must be 0. */
-export const PHYSICAL_ADDRESS_BITS_MAX = 52;
 
 /** Flags of an entry's low half. */
 export const PTE = {
@@ -57,7 +55,6 @@ export const PTE_HI = { ADDRESS: 0xfffff, AVL: 0x7f << 20, KEY: 0xf << 27, NX: 1
 export const CR3 = { PWT: 1 << 3, PCD: 1 << 4, PCID: 0xfff, ADDRESS: 0xfffff000 | 0 } as const;
 /** Bit 63 of what is written to CR3: keep this PCID's translations. */
 export const CR3_HI_NO_FLUSH = 1 << 31;
-export const PCID_BITS = 12;
 
 /** What `invpcid` invalidates, by its register operand. SDM volume 2, INVPCID. */
 export const INVPCID = { address: 0, pcid: 1, allWithGlobal: 2, all: 3 } as const;

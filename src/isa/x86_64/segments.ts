@@ -55,7 +55,6 @@ export const TSS_BUSY = 1 << 1;
 /** A gate's second word: type and DPL lie as in a descriptor; bits 0-2 choose an IST stack. Word 2 is offset 63-32. */
 export const GATE = { IST: 7, TYPE_SHIFT: 8, DPL_SHIFT: 13, P: 1 << 15, OFFSET_HIGH: 0xffff0000 | 0 } as const;
 export const GATE_SIZE_64 = 16;
-export const GATE_SIZE_32 = 8;
 
 /** Offsets in the 64-bit TSS. */
 export const TSS64 = {

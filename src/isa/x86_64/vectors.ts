@@ -36,7 +36,6 @@ export type ExceptionVector = (typeof VECTOR)[VectorName];
 
 /** Vectors below this are for exceptions; interrupts come at the others. */
 export const FIRST_INTERRUPT_VECTOR = 32;
-export const VECTOR_COUNT = 256;
 /** Beyond all vectors: what listeners are told of `syscall` and `sysenter`, which have none. */
 export const SYSTEM_CALL = 0x100;
 

@@ -18,7 +18,7 @@ export interface CpuidResult {
   edx: number;
 }
 
-export const VENDOR = "GenuineIntel";
+const VENDOR = "GenuineIntel";
 const BRAND = "Vitrine x86-64";
 /** Family 6, model 0x1a, stepping 5. */
 export const SIGNATURE = 0x000106a5;

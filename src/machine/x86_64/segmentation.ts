@@ -16,7 +16,7 @@ import { isCanonical } from "./mmu.ts";
 import type { Registers } from "./registers.ts";
 
 /** The bits of an error code that name a selector. */
-export const errorOf = (selector: number): number => selector & ~SELECTOR.RPL;
+const errorOf = (selector: number): number => selector & ~SELECTOR.RPL;
 export const isNull = (selector: number): boolean => (selector & ~SELECTOR.RPL) === 0;
 /** Whether the hart is in IA-32e mode: 64-bit or compatibility mode. */
 export const isLongMode = (registers: Registers): boolean => (registers.get(CELL.efer) & EFER.LMA) !== 0;
@@ -335,7 +335,7 @@ export class Segmentation {
 }
 
 /** The 16-bit TSS, which long mode does not have. */
-export const AVAILABLE_TSS_16 = 1;
+const AVAILABLE_TSS_16 = 1;
 
 /** The attributes in a descriptor's second word. */
 export const attributesOf = (hi: number): number => (hi >> 8) & 0xf0ff;

@@ -41,7 +41,7 @@ export const CONTROL = {
   INITIAL: 0x37f,
 } as const;
 
-export const TAGS_EMPTY = 0xffff;
+const TAGS_EMPTY = 0xffff;
 const TAG_EMPTY = 3;
 
 const ROUNDINGS = [Rounding.RNE, Rounding.RDN, Rounding.RUP, Rounding.RTZ] as const;
@@ -132,7 +132,7 @@ export function isPending(registers: ExactRegisters): boolean {
   return (registers.get(CELL.fpuStatus) & STATUS.ES) !== 0;
 }
 
-export function isUnmasked(registers: ExactRegisters, exceptions: number): boolean {
+function isUnmasked(registers: ExactRegisters, exceptions: number): boolean {
   return (exceptions & ~registers.get(CELL.fpuControl) & CONTROL.MASKS) !== 0;
 }
 
@@ -195,13 +195,8 @@ export function setControl(registers: ExactRegisters, value: number): void {
   refreshSummary(registers);
 }
 
-export function setStatus(registers: ExactRegisters, value: number): void {
-  registers.set(CELL.fpuStatus, value & 0xffff);
-  refreshSummary(registers);
-}
-
 /** The tag word with what the registers hold: 0 valid, 1 zero, 2 special, 3 empty. SDM volume 1, 8.1.7. */
-export function fullTags(registers: ExactRegisters): number {
+function fullTags(registers: ExactRegisters): number {
   const tags = registers.get(CELL.fpuTag);
   let full = 0;
   for (let register = 0; register < 8; register++) {

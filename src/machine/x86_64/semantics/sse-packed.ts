@@ -102,7 +102,7 @@ export function joinedMmx(e: X86Emitter): V128 {
 }
 
 /** Lane numbers of bytes for lanes of `size` bytes: what `shuffle` takes. */
-export function lanesOf(size: number, lanes: readonly number[]): number[] {
+function lanesOf(size: number, lanes: readonly number[]): number[] {
   return lanes.flatMap((lane) => Array.from({ length: size }, (_, byte) => lane * size + byte));
 }
 
