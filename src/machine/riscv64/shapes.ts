@@ -116,7 +116,7 @@ export const SHAPES: readonly Shape[] = INSTRUCTIONS.filter((row) => !isSystem(r
   );
 });
 
-/** The name that pairs.ts uses. */
+/** The name that sequences.ts uses. */
 export function shapeName({ mnemonic, size, zero, transfer, rounding }: Shape): string {
   const target = { none: "", forward: "@f", backward: "@b", far: "@x" }[transfer];
   return (
