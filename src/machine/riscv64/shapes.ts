@@ -6,7 +6,7 @@
  *   - by operands that are known: `li` is addi with rs1 = x0, `mv` is add with rs1 = x0, `j` is jal with rd = x0;
  *   - by where a branch goes: forwards or backwards in the same page, or elsewhere;
  *   - by rounding mode.
- * And some operations are pairs: two adjacent instructions executed as one.
+ * And some operations are sequences: adjacent instructions executed as one (sequences.ts).
  */
 import { INSTRUCTIONS, type Mnemonic } from "../../isa/riscv64/instructions.ts";
 import { type EmittedRounding, ROUNDINGS } from "./emitter.ts";
