@@ -14,7 +14,7 @@ const isBundled = existsSync(`${root}/dist/bundle/cli.js`);
 const ALLOWED: readonly RegExp[] = [
   /^(LICENSE|README\.md|package\.json)$/,
   /^docs\/[\w-]+\.md$/,
-  /^dist\/bundle\/[\w-]+\.js$/,
+  /^dist\/bundle\/[\w-]+\.(js|bin)$/,
   /^dist\/src\/.*\.d\.ts$/,
   /^userland\/images\/\w+\/root\.tar$/,
 ];
