@@ -21,6 +21,7 @@ import { decode } from "../../isa/x86_64/decode.ts";
 import { SEGMENT } from "../../isa/x86_64/registers.ts";
 import type { WasmMemory } from "../../wasm/engine.ts";
 import type { Layout } from "../engine/layout.ts";
+import type { CodeListener } from "../engine/shared-engine.ts";
 import { CELL, RECORD, RECORD_SIZE, segmentBase } from "./layout.ts";
 import { OP, operations, type Operations, type SequenceNode } from "./operations.ts";
 import { endsRun, FLAG_EFFECT, flagEffectOf, isHint } from "./semantics/effects.ts";
@@ -42,13 +43,6 @@ const LONGEST_INSTRUCTION = 15;
 /** Writes to a page with code before it counts as data; doubled each time that it is executed again, up to 2^8 times as many. */
 const PATIENCE = 64;
 const MOST_PATIENCE_SHIFT = 8;
-
-export interface CodeCacheListener {
-  /** Some page's map is no longer that page's: no execute translation may point at a page map any more. */
-  onEvict(): void;
-  /** The page has code from now on: no store translation may point at it any more. */
-  onCode(page: number): void;
-}
 
 export class CodeCache {
   private readonly layout: Layout;
@@ -72,14 +66,14 @@ export class CodeCache {
   private readonly arenaEnd: number;
   private arena: number;
   private readonly decoded: Decoded = newDecoded();
-  private readonly listener: CodeCacheListener;
+  private readonly listener: CodeListener;
   private operations: Operations = operations("plain");
   /** What the backward pass over a run needs of each of its instructions. */
   private readonly run: { record: number; effect: number; deadOp: number }[] = [];
   /** Jumps of a run, as pairs: record, offset of the target in the page. */
   private readonly jumps: number[] = [];
 
-  constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeCacheListener) {
+  constructor(memory: WasmMemory, layout: Layout, ramSize: number, listener: CodeListener) {
     this.layout = layout;
     this.bytes = new Uint8Array(memory.buffer);
     this.halves = new Uint16Array(memory.buffer);
