@@ -35,3 +35,36 @@ test("docs/tour.md: every function it names is in the file it names", () => {
     );
   assert.deepEqual(missing, []);
 });
+
+test("docs/memory-model.md: the files and tests of its tables are there", () => {
+  const text = readFileSync(join(ROOT, "docs", "memory-model.md"), "utf8");
+  const missing: string[] = [];
+  let rows = 0;
+  for (const { heading, cells } of tableRows(text)) {
+    const [files, tests] = heading === "Features" ? [cells[1], cells[2]] : heading === "Pitfalls" ? ["", cells[1]] : [];
+    if (files === undefined || tests === undefined) continue;
+    rows += 1;
+    for (const [, file = ""] of files.matchAll(/`([^`]+)`/g)) {
+      if (!existsSync(join(ROOT, "src", "kernel", file)) && !existsSync(join(ROOT, file))) missing.push(file);
+    }
+    for (const [, file = "", title] of tests.matchAll(/`([^`]+)`(?: "((?:[^"\\]|\\.)*)")?/g)) {
+      const path = [join(ROOT, "test", "kernel", file), join(ROOT, file)].find((candidate) => existsSync(candidate));
+      if (path === undefined) missing.push(file);
+      else if (title !== undefined && !readFileSync(path, "utf8").includes(title)) missing.push(`${file}: ${title}`);
+    }
+  }
+  assert.ok(rows > 90, "both tables are read");
+  assert.deepEqual(missing, []);
+});
+
+/** The rows of a page's tables, heads left out, with the heading that they stand under. */
+function* tableRows(text: string): Generator<{ heading: string; cells: string[] }> {
+  let heading = "";
+  let isHead = true;
+  for (const line of text.split("\n")) {
+    if (line.startsWith("## ")) heading = line.slice(3);
+    if (!line.startsWith("| ")) isHead = true;
+    else if (line.startsWith("| ---")) isHead = false;
+    else if (!isHead) yield { heading, cells: line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "").trim()) };
+  }
+}
