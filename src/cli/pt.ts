@@ -4,6 +4,7 @@ import { describeLevels, formatPageTable, formatRegions, readPageTable } from ".
 import { shellStatus } from "../node/guest-process.ts";
 import { boot } from "../node/index.ts";
 import type { Process } from "../kernel/process/types.ts";
+import { regionsOf } from "../kernel/mem/region-tree.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { machineOptions, MACHINE_OPTIONS, one, programEnvironment, PROGRAM_OPTIONS, type Command } from "./command.ts";
 import { UsageError, type ParsedOptions } from "./options.ts";
@@ -106,7 +107,7 @@ function describeKernelTable(k: Kernel): string[] {
 
 function describeAsJson(k: Kernel, process: Process, withKernel: boolean): string {
   const { space } = process;
-  const regions = space.regions.map(({ start, end, protection, sharing, purpose, file }) => ({
+  const regions = [...regionsOf(space)].map(({ start, end, protection, sharing, purpose, file }) => ({
     start,
     end,
     protection,

@@ -6,6 +6,7 @@
 //
 // The walk stands apart from the kernel's page-table editor: it shares only the format descriptor.
 
+import { findRegion, regionsOf } from "../kernel/mem/region-tree.ts";
 import type { AddressSpace, Region } from "../kernel/mem/types.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 
@@ -121,7 +122,7 @@ function describeOwner(k: Kernel, space: AddressSpace, leaf: PageTableEntry): st
 /** The regions of the space, as /proc/PID/maps shows them but with sizes and resident pages. */
 export function formatRegions(k: Kernel, space: AddressSpace): string {
   const tree = readPageTable(k, space);
-  const rows = space.regions.map((region) => {
+  const rows = [...regionsOf(space)].map((region) => {
     const resident = residentPages(tree, region);
     const { read, write, execute } = region.protection;
     const rights = `${read ? "r" : "-"}${write ? "w" : "-"}${execute ? "x" : "-"}${region.sharing === "shared" ? "s" : "p"}`;
@@ -151,7 +152,7 @@ export function residentPages(tree: readonly PageTableEntry[], region: Region): 
 }
 
 export function regionAt(space: AddressSpace, address: number): Region | undefined {
-  return space.regions.find((region) => address >= region.start && address < region.end);
+  return findRegion(space, address);
 }
 
 /** What a region is, in a word or by its file. */

@@ -2,6 +2,7 @@
 // does not map yet is read from its region's memory object, where that has it; else it is absent.
 
 import type { Kernel } from "../kernel/kernel.ts";
+import { findRegion } from "../kernel/mem/region-tree.ts";
 import type { AddressSpace, Vmo } from "../kernel/mem/types.ts";
 
 /** Physical address of a user virtual address, or undefined where no valid user leaf maps it. */
@@ -29,7 +30,7 @@ export function translateUser(k: Kernel, space: AddressSpace, address: number): 
 
 /** Physical address of what a fault at the address would map, without that fault; undefined where the page is not in memory. */
 function findUnmapped(space: AddressSpace, address: number): number | undefined {
-  const region = space.regions.find(({ start, end }) => address >= start && address < end);
+  const region = findRegion(space, address);
   if (region === undefined || !region.protection.read) return undefined;
   const index = region.vmoOffsetPages + Math.floor((address - region.start) / 4096);
   const frame = findFrame(region.vmo, index);

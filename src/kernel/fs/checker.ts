@@ -7,6 +7,7 @@
 
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from "../../abi/linux/open-flags.ts";
 import { PAGE_SIZE } from "../../lib/address.ts";
+import { regionsOf } from "../mem/region-tree.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Filesystem, FileTable, Inode, OpenFile } from "./types.ts";
 
@@ -44,8 +45,8 @@ function checkReferences(k: Kernel, problems: string[]): Map<Inode, number> {
   }
   const open = new Map(uses);
   // A mapping of a host's file keeps its handle open.
-  for (const { regions } of k.state.memory.spaces.values()) {
-    for (const { file } of regions) {
+  for (const space of k.state.memory.spaces.values()) {
+    for (const { file } of regionsOf(space)) {
       if (file?.inode.content.kind === "hostfs") uses.set(file.inode, (uses.get(file.inode) ?? 0) + 1);
     }
   }

@@ -19,6 +19,7 @@ import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrame } from "./frames.ts";
 import { freeTables, mapPage, unmap, updateFlags, visitRange } from "./page-table.ts";
+import { clearRegions, regionCount, regionsOf } from "./region-tree.ts";
 import { commitOf, hasRoomForRegions, insertRegion, mapRegion, releaseBacking } from "./regions.ts";
 import type { AddressSpace, Vmo } from "./types.ts";
 import { cloneVmo, createVmo, releaseVmo, retainVmo } from "./vmo.ts";
@@ -83,7 +84,7 @@ export function createAddressSpace(k: Kernel): AddressSpace | "ENOMEM" {
  * that the parent's pages are write-protected, which its next writes undo.
  */
 export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace | "ENOMEM" {
-  if (!hasRoomForRegions(k, 0, parent.regions.length)) return "ENOMEM";
+  if (!hasRoomForRegions(k, 0, regionCount(parent))) return "ENOMEM";
   const child = createBareSpace(k);
   if (child === "ENOMEM") return "ENOMEM";
   child.breakStart = parent.breakStart;
@@ -92,7 +93,7 @@ export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace
   Object.assign(child.limits, parent.limits);
   // Regions that were one before a split show the same VMO; their copies do too.
   const clones = new Map<Vmo, Vmo>();
-  for (const region of parent.regions) {
+  for (const region of regionsOf(parent)) {
     const isPrivate = region.sharing === "private";
     const known = isPrivate ? clones.get(region.vmo) : region.vmo;
     const vmo = known ?? cloneVmo(k, region.vmo);
@@ -131,12 +132,12 @@ export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
   }
   space.activeHarts.clear();
   freeTables(k, space);
-  for (const region of space.regions) {
+  for (const region of regionsOf(space)) {
     memory.committedPages -= commitOf(region);
     releaseBacking(k, region);
   }
-  memory.regionCount -= space.regions.length;
-  space.regions.length = 0;
+  memory.regionCount -= regionCount(space);
+  clearRegions(space);
   memory.spaces.delete(space.id);
 }
 
@@ -209,7 +210,7 @@ function copyEntries(
   childFlush: ReturnType<typeof newFlush>,
 ): 0 | "ENOMEM" {
   let result: 0 | "ENOMEM" = 0;
-  for (const region of parent.regions) {
+  for (const region of regionsOf(parent)) {
     if (region.sharing === "shared") continue;
     visitRange(k, parent, region.start, region.end, ({ address, isLeaf, hi, lo, level }) => {
       const view = isLeaf ? k.arch.format.view(hi, lo, level) : undefined;

@@ -13,6 +13,7 @@ import type { TlbEntry } from "../../machine/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listFreeFrames } from "./frames.ts";
 import { findEntry, foundLevel, query, visitEntries, visitRange } from "./page-table.ts";
+import { regionsOf } from "./region-tree.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
 
 /** What does not hold, in words; empty when all is well. */
@@ -42,7 +43,7 @@ function collectVmos(k: Kernel): Set<Vmo> {
     vmos.add(vmo);
     if (vmo.source.kind === "vmo") add(vmo.source.vmo);
   };
-  for (const space of k.state.memory.spaces.values()) for (const region of space.regions) add(region.vmo);
+  for (const space of k.state.memory.spaces.values()) for (const region of regionsOf(space)) add(region.vmo);
   return vmos;
 }
 
@@ -101,7 +102,7 @@ function checkFreeLists(k: Kernel, uses: ReadonlyMap<FrameNumber, number>, probl
 /** INV-6. */
 function checkRegions(k: Kernel, space: AddressSpace, problems: string[]): void {
   let previous = 0;
-  for (const { start, end } of space.regions) {
+  for (const { start, end } of regionsOf(space)) {
     const isGood = start >= previous && end > start && start % PAGE_SIZE === 0 && end % PAGE_SIZE === 0;
     if (!isGood || end > k.arch.layout.userTop) {
       problems.push(`INV-6: region ${hexNumber64(start)}-${hexNumber64(end)} of space ${space.id} is out of place`);
@@ -118,17 +119,14 @@ function checkEntries(k: Kernel, space: AddressSpace, problems: string[]): void 
     problems.push(`INV-2: space ${space.id}, page ${hexNumber64(address)}: ${what}`);
   };
   let resident = 0;
-  let next = 0;
+  const regions = regionsOf(space);
+  let region = regions.next().value ?? undefined;
   visitRange(k, space, virtAddr(0), layout.userTop, ({ address, level, hi, lo, isLeaf }) => {
     const view = isLeaf ? format.view(hi, lo, level) : undefined;
     if (view?.kind !== "leaf") return;
     resident += (format.levels[level]?.size ?? 0) / PAGE_SIZE;
     // Both lists are in order of address.
-    let region = space.regions[next];
-    while (region !== undefined && region.end <= address) {
-      next += 1;
-      region = space.regions[next];
-    }
+    while (region !== undefined && region.end <= address) region = regions.next().value ?? undefined;
     if (region === undefined || region.start > address) return complain(address, "mapped outside every region");
     const { read, write, execute } = region.protection;
     const { flags } = view;

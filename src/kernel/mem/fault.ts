@@ -19,7 +19,14 @@ import type { Kernel } from "../kernel.ts";
 import { finishFlush, flushPage, newFlush, type Flush } from "./flush.ts";
 import { frameShareCount } from "./frames.ts";
 import { findEntry, foundLevel, mapPage } from "./page-table.ts";
-import { findRegion, findRegionAtOrAbove, resizeRegion, spaceSize, STACK_GUARD_GAP } from "./regions.ts";
+import {
+  findRegion,
+  findRegionAtOrAbove,
+  findRegionBelow,
+  resizeRegion,
+  spaceSize,
+  STACK_GUARD_GAP,
+} from "./regions.ts";
 import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types.ts";
 import { vmoPage } from "./vmo.ts";
 
@@ -197,7 +204,7 @@ function growStack(k: Kernel, space: AddressSpace, address: VirtAddr): Region | 
   const start = pageBase(address);
   if (region.end - start > space.limits.stack) return undefined;
   if (spaceSize(space) + (region.start - start) > space.limits.addressSpace) return undefined;
-  const below = space.regions[space.regions.indexOf(region) - 1];
+  const below = findRegionBelow(space, region.start);
   if (below !== undefined && start - below.end < STACK_GUARD_GAP) return undefined;
   resizeRegion(k, region, start, region.end);
   return region;

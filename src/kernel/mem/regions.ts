@@ -12,8 +12,19 @@ import { hostfsOperations } from "../fs/hostfs.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { unmap, updateFlags } from "./page-table.ts";
+import {
+  addRegion,
+  deleteRegion,
+  findRegion,
+  findRegionAtOrAbove,
+  findRegionBelow,
+  regionCount,
+  regionsOf,
+} from "./region-tree.ts";
 import type { AddressSpace, Protection, Region, Vmo } from "./types.ts";
 import { createVmo, dropPages, releaseVmo, retainVmo, storeDirtyPages } from "./vmo.ts";
+
+export { findRegion, findRegionAtOrAbove, findRegionBelow, regionCount, regionsOf };
 
 /** What mmap and exec ask for. */
 export interface MapRequest {
@@ -45,23 +56,12 @@ export const MINIMUM_ADDRESS = 0x10000;
 const MAX_REGIONS = 65530;
 const ALL_RIGHTS: Protection = { read: true, write: true, execute: true };
 
-/** The region that holds `address`. */
-export function findRegion(space: AddressSpace, address: number): Region | undefined {
-  const region = space.regions[firstEndingAfter(space, address)];
-  return region !== undefined && region.start <= address ? region : undefined;
-}
-
-/** The region that holds `address`, or else the next one above it. */
-export function findRegionAtOrAbove(space: AddressSpace, address: number): Region | undefined {
-  return space.regions[firstEndingAfter(space, address)];
-}
-
 /** Makes a region. ENOMEM where there is no room, EEXIST for a taken place with "no-replace", EINVAL for an impossible one. */
 export function mapRegion(k: Kernel, space: AddressSpace, request: MapRequest): VirtAddr | Errno {
   const length = pageAlignUp(request.length);
   const { userTop } = k.arch.layout;
   if (!(length > 0)) return "EINVAL";
-  if (length > userTop || !hasRoomForRegions(k, space.regions.length, 3)) return "ENOMEM";
+  if (length > userTop || !hasRoomForRegions(k, regionCount(space), 3)) return "ENOMEM";
   if (spaceSize(space) + length > space.limits.addressSpace) return "ENOMEM";
   const isCommitted = request.sharing === "shared" ? request.vmo === undefined : request.protection.write;
   if (isCommitted && length / PAGE_SIZE > k.state.memory.frames.frameCount) return "ENOMEM"; // can never be backed
@@ -175,13 +175,14 @@ export function findGap(
   within: MapRequest["within"] = { start: MINIMUM_ADDRESS, end: space.mmapTop },
 ): VirtAddr | "ENOMEM" {
   let top: number = Math.min(within.end, k.arch.layout.userTop);
-  for (let i = space.regions.length - 1; i >= -1; i--) {
-    const region = space.regions[i];
+  for (let at = Infinity; ;) {
+    const region = findRegionBelow(space, at);
     const floor = Math.max(region?.end ?? MINIMUM_ADDRESS, within.start);
     if (floor <= top && top - floor >= length) return virtAddr(top - length);
-    if (region !== undefined) top = Math.min(top, region.start - (region.growsDown ? STACK_GUARD_GAP : 0));
+    if (region === undefined) return "ENOMEM";
+    top = Math.min(top, region.start - (region.growsDown ? STACK_GUARD_GAP : 0));
+    at = region.start;
   }
-  return "ENOMEM";
 }
 
 /**
@@ -196,7 +197,7 @@ export function hasRoomForRegions(k: Kernel, present: number, more: number): boo
 /** Puts a region into the list. It holds its file from now on. */
 export function insertRegion(k: Kernel, space: AddressSpace, region: Region): void {
   holdFile(region);
-  space.regions.splice(firstEndingAfter(space, region.start), 0, region);
+  addRegion(space, region);
   k.state.memory.regionCount += 1;
   k.state.memory.committedPages += commitOf(region);
   k.probes.regionChange?.(space, region, "map");
@@ -204,7 +205,7 @@ export function insertRegion(k: Kernel, space: AddressSpace, region: Region): vo
 
 /** Takes a region off the list; PTEs and VMO are the caller's. */
 export function removeRegion(k: Kernel, space: AddressSpace, region: Region): void {
-  space.regions.splice(space.regions.indexOf(region), 1);
+  deleteRegion(space, region);
   k.state.memory.regionCount -= 1;
   k.state.memory.committedPages -= commitOf(region);
   k.probes.regionChange?.(space, region, "unmap");
@@ -257,23 +258,17 @@ export function pagesOf(region: Region): { from: number; to: number } {
 /** Bytes of all regions. */
 export function spaceSize(space: AddressSpace): number {
   let bytes = 0;
-  for (const region of space.regions) bytes += region.end - region.start;
+  for (const region of regionsOf(space)) bytes += region.end - region.start;
   return bytes;
 }
 
 /** Splits the regions at both ends of the range, and lists those that lie in it. On ENOMEM nothing is changed. */
 export function splitAround(k: Kernel, space: AddressSpace, start: VirtAddr, end: VirtAddr): Region[] | "ENOMEM" {
   const splits = [start, end].filter((at) => (findRegion(space, at)?.start ?? at) !== at).length;
-  if (splits > 0 && !hasRoomForRegions(k, space.regions.length, splits)) return "ENOMEM";
+  if (splits > 0 && !hasRoomForRegions(k, regionCount(space), splits)) return "ENOMEM";
   splitAt(k, space, start);
   splitAt(k, space, end);
-  const inside: Region[] = [];
-  for (let i = firstEndingAfter(space, start); i < space.regions.length; i++) {
-    const region = space.regions[i];
-    if (region === undefined || region.start >= end) break;
-    inside.push(region);
-  }
-  return inside;
+  return [...regionsOf(space, start, end)];
 }
 
 /** EINVAL for a range that is unaligned, empty or not wholly below the user top. */
@@ -391,22 +386,22 @@ function splitAt(k: Kernel, space: AddressSpace, address: VirtAddr): void {
   if (upper.file !== undefined) upper.fileOffset += moved * PAGE_SIZE;
   retainVmo(upper.vmo);
   holdFile(upper);
-  space.regions.splice(space.regions.indexOf(region) + 1, 0, upper);
+  addRegion(space, upper);
   k.state.memory.regionCount += 1;
   k.state.memory.committedPages += commitOf(upper);
 }
 
 /** Joins parts that a split made and that have become alike again. */
 function mergeAround(k: Kernel, space: AddressSpace, start: number, end: number): void {
-  for (let i = Math.max(0, firstEndingAfter(space, start) - 1); i + 1 < space.regions.length;) {
-    const lower = space.regions[i];
-    const upper = space.regions[i + 1];
-    if (lower === undefined || upper === undefined || lower.start > end) return;
+  let lower = findRegionBelow(space, start) ?? findRegionAtOrAbove(space, start);
+  while (lower !== undefined && lower.start <= end) {
+    const upper = findRegionAtOrAbove(space, lower.end);
+    if (upper === undefined) return;
     if (!canMerge(lower, upper)) {
-      i += 1;
+      lower = upper;
       continue;
     }
-    space.regions.splice(i + 1, 1);
+    deleteRegion(space, upper);
     k.state.memory.regionCount -= 1;
     k.state.memory.committedPages -= commitOf(upper);
     resizeRegion(k, lower, lower.start, upper.end);
@@ -425,18 +420,4 @@ function canMerge(lower: Region, upper: Region): boolean {
     sameRights(lower.protection, upper.protection) &&
     pagesOf(lower).to === upper.vmoOffsetPages
   );
-}
-
-/** Index of the first region that ends after `address`. */
-function firstEndingAfter(space: AddressSpace, address: number): number {
-  const { regions } = space;
-  let low = 0;
-  let high = regions.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const region = regions[middle];
-    if (region !== undefined && region.end <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

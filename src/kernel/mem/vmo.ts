@@ -15,6 +15,7 @@ import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { allocateFrame, frameShareCount, releaseFrame, retainFrame } from "./frames.ts";
 import { unmap } from "./page-table.ts";
+import { regionsOf } from "./region-tree.ts";
 import type { FrameOwner, Region, Vmo } from "./types.ts";
 
 /** A VMO with one reference and no pages. It keeps a source VMO alive. */
@@ -171,7 +172,7 @@ function readPage(k: Kernel, source: Extract<Vmo["source"], { kind: "inode" }>, 
 /** Removes the PTEs, in every space, of a VMO's pages at and beyond `lengthPages`, and private copies of them. */
 function unmapBeyond(k: Kernel, vmo: Vmo, lengthPages: number): void {
   for (const space of k.state.memory.spaces.values()) {
-    for (const region of space.regions) {
+    for (const region of regionsOf(space)) {
       const offset = offsetInto(region, vmo);
       if (offset === undefined) continue;
       const first = Math.max(0, lengthPages - offset);

@@ -19,6 +19,7 @@ import {
   findRegionAtOrAbove,
   mapRegion,
   protectRange,
+  regionsOf,
   setBreak,
   unmapRange,
   type MapRequest,
@@ -223,7 +224,7 @@ const mlockall = defineCall({
     const known = abi.MCL_CURRENT | abi.MCL_FUTURE | abi.MCL_ONFAULT;
     if (flags === 0 || (flags & ~known) !== 0 || flags === abi.MCL_ONFAULT) return "EINVAL";
     if ((flags & abi.MCL_CURRENT) === 0 || (flags & abi.MCL_ONFAULT) !== 0) return 0;
-    for (const region of [...space.regions]) populate(k, space, region.start, region.end - region.start);
+    for (const region of [...regionsOf(space)]) populate(k, space, region.start, region.end - region.start);
     return 0;
   },
 });

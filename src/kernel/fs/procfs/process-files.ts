@@ -7,6 +7,7 @@ import { PAGE_SIZE } from "../../../lib/address.ts";
 import { writeU64 } from "../../../lib/bytes.ts";
 import { hex64 } from "../../../lib/word64.ts";
 import type { Kernel } from "../../kernel.ts";
+import { regionsOf } from "../../mem/region-tree.ts";
 import { copyFromUser } from "../../mem/user-memory.ts";
 import type { Region } from "../../mem/types.ts";
 import type { Process, SignalInfo, Thread } from "../../process/types.ts";
@@ -72,8 +73,8 @@ function stateOf({ process, thread }: Subject): readonly [string, string] {
   return ["R", "running"];
 }
 
-function regionsOf({ process }: Subject): readonly Region[] {
-  return process.threads.length === 0 || process.state.kind === "zombie" ? [] : process.space.regions;
+function liveRegions({ process }: Subject): readonly Region[] {
+  return process.threads.length === 0 || process.state.kind === "zombie" ? [] : [...regionsOf(process.space)];
 }
 
 function sizeOf(regions: readonly Region[]): number {
@@ -81,13 +82,13 @@ function sizeOf(regions: readonly Region[]): number {
 }
 
 function residentPages(subject: Subject): number {
-  return regionsOf(subject).length === 0 ? 0 : subject.process.space.residentPages;
+  return liveRegions(subject).length === 0 ? 0 : subject.process.space.residentPages;
 }
 
 function stat(k: Kernel, subject: Subject): string {
   const { process, thread } = subject;
   const { usage, childrenUsage } = process;
-  const regions = regionsOf(subject);
+  const regions = liveRegions(subject);
   const tty = k.state.ttys.ttys[process.controllingTty ?? -1];
   const code = regions.find(({ protection }) => protection.execute);
   const isBlocked = thread?.state.kind === "blocked";
@@ -151,7 +152,7 @@ function stat(k: Kernel, subject: Subject): string {
 }
 
 function statm(_k: Kernel, subject: Subject): string {
-  const regions = regionsOf(subject);
+  const regions = liveRegions(subject);
   const pages = (chosen: readonly Region[]): number => sizeOf(chosen) / PAGE_SIZE;
   const text = regions.filter(({ protection }) => protection.execute);
   const data = regions.filter(({ protection, sharing }) => protection.write && sharing === "private");
@@ -161,7 +162,7 @@ function statm(_k: Kernel, subject: Subject): string {
 function status(k: Kernel, subject: Subject): string {
   const { process, thread } = subject;
   const { credentials: ids, usage } = process;
-  const regions = regionsOf(subject);
+  const regions = liveRegions(subject);
   const kib = (bytes: number): string => `${String(Math.floor(bytes / 1024)).padStart(8)} kB`;
   const resident = residentPages(subject) * PAGE_SIZE;
   const sized = (matches: (region: Region) => boolean): string => kib(sizeOf(regions.filter(matches)));
@@ -226,7 +227,7 @@ function status(k: Kernel, subject: Subject): string {
 
 /** start-end rwxp offset major:minor inode            path */
 function maps(_k: Kernel, subject: Subject): string {
-  return regionsOf(subject)
+  return liveRegions(subject)
     .map((region) => {
       const { protection, file } = region;
       const rights =
