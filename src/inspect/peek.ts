@@ -2,6 +2,7 @@
 // does not map yet is read from its region's memory object, where that has it; else it is absent.
 
 import type { Kernel } from "../kernel/kernel.ts";
+import { frameAt } from "../kernel/mem/page-map.ts";
 import { findRegion } from "../kernel/mem/region-tree.ts";
 import type { AddressSpace, Vmo } from "../kernel/mem/types.ts";
 
@@ -38,7 +39,9 @@ function findUnmapped(space: AddressSpace, address: number): number | undefined 
 }
 
 function findFrame({ pages, source }: Vmo, index: number): number | undefined {
-  return pages.get(index) ?? (source.kind === "vmo" ? findFrame(source.vmo, source.offsetPages + index) : undefined);
+  return (
+    frameAt(pages, index) ?? (source.kind === "vmo" ? findFrame(source.vmo, source.offsetPages + index) : undefined)
+  );
 }
 
 /** Up to `length` bytes from `address`; fewer where a page is absent; undefined when not even the first byte is there. */

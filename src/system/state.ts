@@ -55,6 +55,7 @@ function createMemoryState(ram: RamRange): MemoryState {
     frames: createFrameState((ram.base / PAGE) as FrameNumber, ram.size / PAGE),
     kernelSpace: emptySpace(0),
     spaces: new Map(),
+    families: new Map(),
     // Set by start-up (arch boot.ts), with the rest of memory.
     zeroFrame: 0 as FrameNumber,
     vdsoFrame: 0 as FrameNumber,

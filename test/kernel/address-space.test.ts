@@ -20,7 +20,7 @@ import {
 import { adviseRange, MREMAP, remapRange } from "../../src/kernel/mem/remap.ts";
 import type { AddressSpace, Protection } from "../../src/kernel/mem/types.ts";
 import { copyFromUser, copyToUser, readUserString } from "../../src/kernel/mem/user-memory.ts";
-import { createVmo, releaseVmo, truncateVmo, vmoPage } from "../../src/kernel/mem/vmo.ts";
+import { createVmo, releaseVmo, residentFrame, truncateVmo, vmoPage } from "../../src/kernel/mem/vmo.ts";
 import { eachArch } from "../support/architectures.ts";
 import { createMemoryKernel } from "../support/memory-kernel.ts";
 
@@ -160,7 +160,7 @@ eachArch(({ arch, test }) => {
     );
     assert.equal(peek(k, space, AT), 14, "a private write does not reach the source");
     poke(k, space, AT, 77);
-    assert.equal(k.memory.read8(frameAddress(vmo.pages.get(4) as FrameNumber)), 77);
+    assert.equal(k.memory.read8(frameAddress(residentFrame(vmo, 4) as FrameNumber)), 77);
     isFine(k);
     releaseVmo(k, vmo);
     releaseAddressSpace(k, space);

@@ -3,6 +3,7 @@
 import type { Errno } from "../../abi/linux/errno.ts";
 import { makeDevice, type StatFields } from "../../abi/linux/stat.ts";
 import type { Kernel } from "../kernel.ts";
+import { pageCount } from "../mem/page-map.ts";
 import type { Process } from "../process/types.ts";
 import { filesystemOperations } from "./filesystem-operations.ts";
 import {
@@ -26,7 +27,12 @@ const BLOCK_SIZE = 4096;
 export function statInode(k: Kernel, inode: Inode): StatFields | Errno {
   const refreshed = filesystemOperations(inode.filesystem).refresh(k, inode);
   if (failed(refreshed)) return refreshed;
-  const pages = inode.content.kind === "tmpfs-file" ? (inode.vmo?.pages.size ?? 0) : Math.ceil(inode.size / BLOCK_SIZE);
+  const pages =
+    inode.content.kind === "tmpfs-file"
+      ? inode.vmo === undefined
+        ? 0
+        : pageCount(inode.vmo.pages)
+      : Math.ceil(inode.size / BLOCK_SIZE);
   return {
     device: makeDevice(0, inode.filesystem.id),
     inode: inode.number,

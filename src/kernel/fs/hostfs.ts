@@ -14,6 +14,7 @@ import type { HostAttributes, HostDirectory } from "../host.ts";
 import type { Kernel } from "../kernel.ts";
 import { createInode, failed } from "./inode.ts";
 import { createFilesystem } from "./state.ts";
+import { residentFrame } from "../mem/vmo.ts";
 import type { DirectoryEntry, Filesystem, FilesystemOperations, Inode, InodeContent } from "./types.ts";
 
 /** Inodes remembered although nothing uses them; beyond it, unused ones are forgotten. */
@@ -318,7 +319,7 @@ function copyDirtyPages(k: Kernel, inode: Inode, offset: number, target: Uint8Ar
   const { vmo } = inode;
   if (vmo === undefined || vmo.dirty.size === 0) return;
   for (const index of vmo.dirty) {
-    const frame = vmo.pages.get(index);
+    const frame = residentFrame(vmo, index);
     const start = Math.max(offset, index * PAGE_SIZE);
     const end = Math.min(offset + target.length, (index + 1) * PAGE_SIZE);
     if (frame === undefined || start >= end) continue;
@@ -332,7 +333,7 @@ function updateCachedPages(k: Kernel, inode: Inode, offset: number, bytes: Uint8
     const position = offset + done;
     const start = position % PAGE_SIZE;
     const part = Math.min(PAGE_SIZE - start, bytes.length - done);
-    const frame = inode.vmo?.pages.get(Math.floor(position / PAGE_SIZE));
+    const frame = inode.vmo && residentFrame(inode.vmo, Math.floor(position / PAGE_SIZE));
     if (frame !== undefined) k.memory.write(frameAddress(frame) + start, bytes.subarray(done, done + part));
     done += part;
   }

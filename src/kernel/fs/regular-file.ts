@@ -7,6 +7,7 @@ import { PAGE_SIZE } from "../../lib/address.ts";
 import { writeU32 } from "../../lib/bytes.ts";
 import { copyToUser } from "../mem/user-memory.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
+import { findSlot } from "../mem/page-map.ts";
 import type { Process } from "../process/types.ts";
 import { defaultOperations } from "./default-operations.ts";
 import { filesystemOperations } from "./filesystem-operations.ts";
@@ -85,21 +86,16 @@ function seekTarget(inode: Inode, position: number, size: number, offset: number
 /** The first byte at or after `offset` that lies in a page with contents; only tmpfs knows its holes. */
 function nextData(inode: Inode, offset: number): number | "ENXIO" {
   if (inode.content.kind !== "tmpfs-file") return offset;
-  const pages = inode.vmo?.pages ?? new Map();
-  const first = Math.floor(offset / PAGE_SIZE);
-  if (pages.has(first)) return offset;
-  let best = Infinity;
-  for (const index of pages.keys()) if (index > first && index < best) best = index;
-  return best * PAGE_SIZE < inode.size ? best * PAGE_SIZE : "ENXIO";
+  if (inode.vmo === undefined) return "ENXIO";
+  const first = findSlot(inode.vmo.pages, Math.floor(offset / PAGE_SIZE), true) * PAGE_SIZE;
+  return first < inode.size ? Math.max(offset, first) : "ENXIO";
 }
 
 function nextHole(inode: Inode, offset: number): number {
   if (inode.content.kind !== "tmpfs-file") return inode.size;
-  const pages = inode.vmo?.pages ?? new Map();
-  let index = Math.floor(offset / PAGE_SIZE);
-  if (!pages.has(index)) return offset;
-  while (pages.has(index)) index += 1;
-  return Math.min(index * PAGE_SIZE, inode.size);
+  if (inode.vmo === undefined) return offset;
+  const first = findSlot(inode.vmo.pages, Math.floor(offset / PAGE_SIZE), false) * PAGE_SIZE;
+  return Math.min(Math.max(offset, first), inode.size);
 }
 
 /** How much of a write at `at` the file-size limit lets through; EFBIG (and SIGXFSZ from the caller) for nothing. */

@@ -9,7 +9,8 @@
 import type { Errno } from "../../abi/linux/errno.ts";
 import { frameAddress, PAGE_SIZE } from "../../lib/address.ts";
 import type { Kernel } from "../kernel.ts";
-import { createVmo, releaseVmo, truncateVmo, vmoPage } from "../mem/vmo.ts";
+import { pageCount, slotAt } from "../mem/page-map.ts";
+import { createVmo, releaseVmo, residentFrame, truncateVmo, vmoPage } from "../mem/vmo.ts";
 import type { Vmo } from "../mem/types.ts";
 import { createInode, failed, touchChanged, touchModified } from "./inode.ts";
 import { createFilesystem } from "./state.ts";
@@ -157,7 +158,7 @@ export const tmpfsOperations: FilesystemOperations = {
       const position = offset + done;
       const start = position % PAGE_SIZE;
       const part = Math.min(PAGE_SIZE - start, length - done);
-      const frame = inode.vmo?.pages.get(Math.floor(position / PAGE_SIZE));
+      const frame = inode.vmo && residentFrame(inode.vmo, Math.floor(position / PAGE_SIZE));
       const piece = target.subarray(done, done + part);
       if (frame === undefined) piece.fill(0);
       else k.memory.readInto(frameAddress(frame) + start, piece);
@@ -176,7 +177,7 @@ export const tmpfsOperations: FilesystemOperations = {
       const start = position % PAGE_SIZE;
       const part = Math.min(PAGE_SIZE - start, bytes.length - done);
       const index = Math.floor(position / PAGE_SIZE);
-      if (!vmo.pages.has(index)) {
+      if (slotAt(vmo.pages, index) === 0) {
         settleUsage(inode);
         if (inode.filesystem.usedBytes + PAGE_SIZE > inode.filesystem.limitBytes) failure = "ENOSPC";
         vmo.lengthPages = Math.max(vmo.lengthPages, index + 1);
@@ -254,7 +255,7 @@ export function contentsOf(k: Kernel, inode: Inode): Vmo {
 /** Charges the file system for pages that the contents gained (also through a mapping), or gives back those that they lost. */
 export function settleUsage(inode: Inode): void {
   if (inode.content.kind !== "tmpfs-file") return;
-  const pages = inode.vmo?.pages.size ?? 0;
+  const pages = inode.vmo === undefined ? 0 : pageCount(inode.vmo.pages);
   inode.filesystem.usedBytes = Math.max(0, inode.filesystem.usedBytes + (pages - inode.content.pages) * PAGE_SIZE);
   inode.content.pages = pages;
 }

@@ -99,7 +99,7 @@ export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace
     const vmo = known ?? cloneVmo(k, region.vmo);
     if (known === undefined) clones.set(region.vmo, vmo);
     else retainVmo(vmo);
-    insertRegion(k, child, { ...region, vmo });
+    insertRegion(k, child, { ...region, space: child.id, vmo });
   }
   const flush = newFlush(k, parent);
   const childFlush = newFlush(k, child);
@@ -134,6 +134,7 @@ export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
   freeTables(k, space);
   for (const region of regionsOf(space)) {
     memory.committedPages -= commitOf(region);
+    region.vmo.mappings.delete(region);
     releaseBacking(k, region);
   }
   memory.regionCount -= regionCount(space);

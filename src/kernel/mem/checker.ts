@@ -6,15 +6,18 @@
 // INV-4  no TLB holds a translation that the page table does not (so no freed frame can be reached)
 // INV-5  no two live spaces of the current generation have one ASID
 // INV-6  regions are sorted, page-aligned, and do not overlap
+// INV-8  every place that shows a frame is found from the frame
 
 import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
 import { hexNumber64 } from "../../lib/word64.ts";
 import type { TlbEntry } from "../../machine/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listFreeFrames } from "./frames.ts";
+import { forEachSlot } from "./page-map.ts";
 import { findEntry, foundLevel, query, visitEntries, visitRange } from "./page-table.ts";
-import { regionsOf } from "./region-tree.ts";
+import { findRegion, regionsOf } from "./region-tree.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
+import { residentFrame } from "./vmo.ts";
 
 /** What does not hold, in words; empty when all is well. */
 export function checkInvariants(k: Kernel): string[] {
@@ -69,7 +72,12 @@ function checkFrames(k: Kernel, problems: string[]): void {
     }
     for (const frame of space.trapframes.values()) use(frame);
   }
-  for (const vmo of collectVmos(k)) for (const frame of vmo.pages.values()) use(frame);
+  for (const vmo of collectVmos(k)) {
+    checkKin(k, vmo, problems);
+    forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => {
+      if (slot > 0) use(slot as FrameNumber);
+    });
+  }
   for (const [frame, count] of uses) {
     if (!isRam(k, frame)) problems.push(`INV-1: frame ${frame} is used and not RAM`);
     else if (frameShareCount(k, frame) !== count) {
@@ -84,6 +92,26 @@ function checkFrames(k: Kernel, problems: string[]): void {
   if (owned + frames.freeCount !== frames.frameCount) {
     problems.push(`INV-1: ${owned} frames in use and ${frames.freeCount} free of ${frames.frameCount}`);
   }
+}
+
+/** INV-8: the VMO is found by its family, its regions and its source's dependents by it, and its frames know both. */
+function checkKin(k: Kernel, vmo: Vmo, problems: string[]): void {
+  const { frames, families, spaces } = k.state.memory;
+  const complain = (what: string): void => void problems.push(`INV-8: VMO ${vmo.id}: ${what}`);
+  if (families.get(vmo.family)?.has(vmo) !== true) complain(`not in its family ${vmo.family}`);
+  if (vmo.source.kind === "vmo" && !vmo.source.vmo.dependents.has(vmo)) complain("not a dependent of its source");
+  for (const region of vmo.mappings) {
+    const space = spaces.get(region.space);
+    if (region.vmo !== vmo || space === undefined || findRegion(space, region.start) !== region) {
+      complain(`region ${hexNumber64(region.start)} of space ${region.space} does not show it`);
+    }
+  }
+  forEachSlot(vmo.pages, 0, Infinity, (index, slot) => {
+    const at = slot - frames.firstFrame;
+    if (slot > 0 && (frames.families[at] !== vmo.family || frames.pageIndices[at] !== index)) {
+      complain(`frame ${slot} of page ${index} says page ${frames.pageIndices[at]} of family ${frames.families[at]}`);
+    }
+  });
 }
 
 function checkFreeLists(k: Kernel, uses: ReadonlyMap<FrameNumber, number>, problems: string[]): void {
@@ -161,12 +189,12 @@ function checkShown(
   const index = region.vmoOffsetPages + (address - region.start) / PAGE_SIZE;
   if (frame !== shownFrame(k, vmo, index)) complain(address, `frame ${frame} is not the page that its region shows`);
   if (!isWritable || sharing === "shared") return;
-  if (vmo.pages.get(index) !== frame) complain(address, "a private page of its source is writable");
+  if (residentFrame(vmo, index) !== frame) complain(address, "a private page of its source is writable");
   else if (frameShareCount(k, frame) !== 1) complain(address, "a copy-on-write page is writable");
 }
 
 function shownFrame(k: Kernel, vmo: Vmo, index: number): FrameNumber | undefined {
-  const own = vmo.pages.get(index);
+  const own = residentFrame(vmo, index);
   if (own !== undefined) return own;
   switch (vmo.source.kind) {
     case "physical":

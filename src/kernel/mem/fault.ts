@@ -18,6 +18,7 @@ import type { PteFlags } from "../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, flushPage, newFlush, type Flush } from "./flush.ts";
 import { frameShareCount } from "./frames.ts";
+import { slotAt } from "./page-map.ts";
 import { findEntry, foundLevel, mapPage } from "./page-table.ts";
 import {
   findRegion,
@@ -28,7 +29,7 @@ import {
   STACK_GUARD_GAP,
 } from "./regions.ts";
 import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types.ts";
-import { vmoPage } from "./vmo.ts";
+import { residentFrame, vmoPage } from "./vmo.ts";
 
 export type FaultOutcome =
   /** The instruction is to be retried. `how` is for tracers. */
@@ -114,7 +115,7 @@ function resolvePrivate(
 ): FaultOutcome {
   const { vmo } = region;
   const isWrite = access === "write";
-  const own = vmo.pages.get(index);
+  const own = residentFrame(vmo, index);
   if (own !== undefined) {
     const isAlone = frameShareCount(k, own) === 1;
     const frame = isWrite ? vmoPage(k, vmo, index, "write") : own;
@@ -153,8 +154,8 @@ function mapAround(
   for (let at = Math.max(region.start, windowStart); at < end; at += PAGE_SIZE) {
     const index = region.vmoOffsetPages + (at - region.start) / PAGE_SIZE;
     const sourceIndex = source.offsetPages + index;
-    const frame = source.vmo.pages.get(sourceIndex);
-    if (frame === undefined || sourceIndex >= source.vmo.lengthPages || region.vmo.pages.has(index)) continue;
+    const frame = residentFrame(source.vmo, sourceIndex);
+    if (frame === undefined || sourceIndex >= source.vmo.lengthPages || slotAt(region.vmo.pages, index) !== 0) continue;
     const location = findEntry(k, space, virtAddr(at));
     if (k.arch.format.isValid(k.memory.read32(location + 4), k.memory.read32(location))) continue;
     if (mapPage(k, space, virtAddr(at), frame, flagsOf(region, false, false), flush) === "ENOMEM") return;

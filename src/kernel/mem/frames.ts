@@ -31,6 +31,8 @@ export function createFrameState(firstFrame: FrameNumber, frameCount: number): F
     blockHead: 0,
     shareCounts: new Uint32Array(frameCount).fill(1),
     owners: new Uint8Array(frameCount).fill(OWNER_INDEX.kernel),
+    families: new Uint32Array(frameCount),
+    pageIndices: new Float64Array(frameCount),
   };
 }
 
@@ -201,6 +203,7 @@ function mark(frames: FrameState, frame: FrameNumber, count: number, owner: Fram
   const index = indexOf(frames, frame);
   frames.shareCounts[index] = count;
   frames.owners[index] = OWNER_INDEX[owner];
+  frames.families[index] = 0;
 }
 
 function indexOf(frames: FrameState, frame: FrameNumber): number {

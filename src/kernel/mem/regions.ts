@@ -74,6 +74,7 @@ export function mapRegion(k: Kernel, space: AddressSpace, request: MapRequest): 
   if (request.vmo === undefined && extendNeighbour(k, space, request, address, length)) return address;
   const { vmo, vmoOffsetPages } = backingOf(k, request, address, length);
   insertRegion(k, space, {
+    space: space.id,
     start: address,
     end: virtAddr(address + length),
     protection: request.protection,
@@ -197,6 +198,7 @@ export function hasRoomForRegions(k: Kernel, present: number, more: number): boo
 /** Puts a region into the list. It holds its file from now on. */
 export function insertRegion(k: Kernel, space: AddressSpace, region: Region): void {
   holdFile(region);
+  region.vmo.mappings.add(region);
   addRegion(space, region);
   k.state.memory.regionCount += 1;
   k.state.memory.committedPages += commitOf(region);
@@ -205,6 +207,7 @@ export function insertRegion(k: Kernel, space: AddressSpace, region: Region): vo
 
 /** Takes a region off the list; PTEs and VMO are the caller's. */
 export function removeRegion(k: Kernel, space: AddressSpace, region: Region): void {
+  region.vmo.mappings.delete(region);
   deleteRegion(space, region);
   k.state.memory.regionCount -= 1;
   k.state.memory.committedPages -= commitOf(region);
@@ -385,6 +388,7 @@ function splitAt(k: Kernel, space: AddressSpace, address: VirtAddr): void {
   upper.vmoOffsetPages += moved;
   if (upper.file !== undefined) upper.fileOffset += moved * PAGE_SIZE;
   retainVmo(upper.vmo);
+  upper.vmo.mappings.add(upper);
   holdFile(upper);
   addRegion(space, upper);
   k.state.memory.regionCount += 1;
@@ -405,6 +409,7 @@ function mergeAround(k: Kernel, space: AddressSpace, start: number, end: number)
     k.state.memory.regionCount -= 1;
     k.state.memory.committedPages -= commitOf(upper);
     resizeRegion(k, lower, lower.start, upper.end);
+    upper.vmo.mappings.delete(upper);
     releaseVmo(k, upper.vmo);
     dropFile(k, upper);
   }

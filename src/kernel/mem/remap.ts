@@ -24,7 +24,7 @@ import {
   unmapRange,
 } from "./regions.ts";
 import type { AddressSpace, Region } from "./types.ts";
-import { createVmo, dropPages, releaseVmo } from "./vmo.ts";
+import { createVmo, dropPages, movePages, releaseVmo } from "./vmo.ts";
 
 /** Flags of mremap (uapi linux/mman.h). */
 export const MREMAP = { MAYMOVE: 1, FIXED: 2, DONTUNMAP: 4 } as const;
@@ -143,13 +143,9 @@ function moveTo(
 function takeOwnPages(k: Kernel, region: Region, pages: number): void {
   const shared = region.vmo;
   if (shared.references === 1) return;
-  const own = createVmo(k, shared.source, shared.lengthPages);
+  const own = createVmo(k, shared.source, shared.lengthPages, shared.family);
   const { from } = pagesOf(region);
-  for (let index = from; index < from + pages; index++) {
-    const frame = shared.pages.get(index);
-    if (frame !== undefined) own.pages.set(index, frame);
-  }
-  dropPages(shared, from, from + pages, () => {}); // the frames moved with their use counts
+  movePages(shared, own, from, from + pages);
   region.vmo = own;
   releaseVmo(k, shared);
 }

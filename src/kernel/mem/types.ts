@@ -1,6 +1,6 @@
 // Memory as plain data: frames, VMOs, regions, address spaces.
 //
-//   AddressSpace ── regions: Region[] sorted by start ── Vmo ── pages: page index -> frame
+//   AddressSpace ── regions: Region[] sorted by start ── Vmo ── pages: page index -> frame or swap slot (page-map.ts)
 //        └── root: the page-table root's frame; tables lie in simulated memory, edited through page-table.ts
 //
 // Copy-on-write has no chain of shadow objects: a clone copies the page map and raises each frame's share count; a write to a frame
@@ -8,12 +8,15 @@
 
 import type { FrameNumber, PhysAddr, VirtAddr } from "../../lib/address.ts";
 import type { Inode } from "../fs/types.ts";
+import type { PageMap } from "./page-map.ts";
 
 export interface MemoryState {
   readonly frames: FrameState;
   readonly kernelSpace: AddressSpace;
   /** Every live address space by id (= its creation number). */
   readonly spaces: Map<number, AddressSpace>;
+  /** The live VMOs of each family: a VMO and the copies that forks and moves made of it (reverse-map.ts). */
+  readonly families: Map<number, Set<Vmo>>;
   /** Frame of zeros that read faults on anonymous memory map. */
   zeroFrame: FrameNumber;
   /** Frame of the page with the signal-return code, mapped in every process. */
@@ -74,6 +77,10 @@ export interface FrameState {
   readonly shareCounts: Uint32Array;
   /** Owner tag of each frame, index into `FRAME_OWNERS`. */
   readonly owners: Uint8Array;
+  /** Family of the VMOs that hold each frame; 0: none does. */
+  readonly families: Uint32Array;
+  /** Page index at which they hold it. */
+  readonly pageIndices: Float64Array;
 }
 
 /** Rights of a region or an access. */
@@ -88,8 +95,10 @@ export type FaultAccess = "read" | "write" | "execute";
 /** Virtual memory object: the one backing of every mapping. */
 export interface Vmo {
   readonly id: number;
-  /** Pages present, by index. */
-  readonly pages: Map<number, FrameNumber>;
+  /** Id of the VMO that it and its kin are copies of. */
+  readonly family: number;
+  /** Pages of its own, by index. */
+  readonly pages: PageMap;
   /** Where a page that is absent comes from. */
   readonly source:
     | { readonly kind: "zero" }
@@ -102,11 +111,17 @@ export interface Vmo {
   lengthPages: number;
   /** Pages of a file system's cache that a shared mapping may have written since they were last stored. */
   readonly dirty: Set<number>;
-  /** Regions, inodes and clones that hold it. */
+  /** Regions, inodes and private VMOs over it that hold it. */
   references: number;
+  /** Regions that show it. */
+  readonly mappings: Set<Region>;
+  /** Private VMOs whose source it is. */
+  readonly dependents: Set<Vmo>;
 }
 
 export interface Region {
+  /** Id of the address space that it is in. */
+  readonly space: number;
   /** Half-open range of page-aligned virtual addresses. */
   start: VirtAddr;
   end: VirtAddr;

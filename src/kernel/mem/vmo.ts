@@ -6,34 +6,65 @@
 //                     └──────> file's Vmo {0, 1, 2, 3} ── Inode
 //
 // A page that is absent comes from the source, on demand. A frame's share count is the number of VMOs that hold it; PTEs do not
-// count: whoever takes a page out of a VMO has removed the PTEs that lead to it (INV-4).
+// count: whoever takes a page out of a VMO has removed the PTEs that lead to it (INV-4). Who holds a frame is found by family and
+// index (reverse-map.ts).
 
 import { frameAddress, PAGE_SIZE, virtAddr, type FrameNumber } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import { hostfsOperations } from "../fs/hostfs.ts";
-import type { Kernel } from "../kernel.ts";
+import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { allocateFrame, frameShareCount, releaseFrame, retainFrame } from "./frames.ts";
+import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot } from "./page-map.ts";
 import { unmap } from "./page-table.ts";
-import { regionsOf } from "./region-tree.ts";
 import type { FrameOwner, Region, Vmo } from "./types.ts";
 
-/** A VMO with one reference and no pages. It keeps a source VMO alive. */
-export function createVmo(k: Kernel, source: Vmo["source"], lengthPages: number): Vmo {
+/** A VMO with one reference and no pages, of a family of its own unless one is given. It keeps a source VMO alive. */
+export function createVmo(k: Kernel, source: Vmo["source"], lengthPages: number, family?: number): Vmo {
   const id = k.state.nextIds.vmo;
   k.state.nextIds.vmo += 1;
-  if (source.kind === "vmo") retainVmo(source.vmo);
-  return { id, pages: new Map(), source, lengthPages, dirty: new Set(), references: 1 };
+  const vmo: Vmo = {
+    id,
+    family: family ?? id,
+    pages: createPageMap(),
+    source,
+    lengthPages,
+    dirty: new Set(),
+    references: 1,
+    mappings: new Set(),
+    dependents: new Set(),
+  };
+  join(k, vmo);
+  return vmo;
 }
 
 /** A copy-on-write copy: the same frames, each with one more use. Whoever maps them writable must take that right away first. */
 export function cloneVmo(k: Kernel, vmo: Vmo): Vmo {
-  const clone = createVmo(k, vmo.source, vmo.lengthPages);
-  for (const [index, frame] of vmo.pages) {
-    retainFrame(k, frame);
-    clone.pages.set(index, frame);
-  }
+  const id = k.state.nextIds.vmo;
+  k.state.nextIds.vmo += 1;
+  const clone: Vmo = {
+    ...vmo,
+    id,
+    pages: copyPageMap(vmo.pages),
+    dirty: new Set(),
+    references: 1,
+    mappings: new Set(),
+    dependents: new Set(),
+  };
+  forEachSlot(clone.pages, 0, Infinity, (_index, slot) => retainFrame(k, slot as FrameNumber));
+  join(k, clone);
   return clone;
+}
+
+/** Puts a new VMO where those are found that it is kin to. */
+function join(k: Kernel, vmo: Vmo): void {
+  const { families } = k.state.memory;
+  const family = families.get(vmo.family);
+  if (family === undefined) families.set(vmo.family, new Set([vmo]));
+  else family.add(vmo);
+  if (vmo.source.kind !== "vmo") return;
+  retainVmo(vmo.source.vmo);
+  vmo.source.vmo.dependents.add(vmo);
 }
 
 export function retainVmo(vmo: Vmo): void {
@@ -44,9 +75,25 @@ export function retainVmo(vmo: Vmo): void {
 export function releaseVmo(k: Kernel, vmo: Vmo): void {
   vmo.references -= 1;
   if (vmo.references > 0) return;
-  for (const frame of vmo.pages.values()) releaseFrame(k, frame);
-  vmo.pages.clear();
-  if (vmo.source.kind === "vmo") releaseVmo(k, vmo.source.vmo);
+  forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => releaseFrame(k, slot as FrameNumber));
+  clearPageMap(vmo.pages);
+  leave(k, vmo);
+}
+
+/** The counterpart of `join`. */
+function leave(k: Kernel, vmo: Vmo): void {
+  const { families } = k.state.memory;
+  const family = families.get(vmo.family);
+  family?.delete(vmo);
+  if (family?.size === 0) families.delete(vmo.family);
+  if (vmo.source.kind !== "vmo") return;
+  vmo.source.vmo.dependents.delete(vmo);
+  releaseVmo(k, vmo.source.vmo);
+}
+
+/** The frame of a page that the VMO itself has in memory. */
+export function residentFrame(vmo: Vmo, index: number): FrameNumber | undefined {
+  return frameAt(vmo.pages, index);
 }
 
 /**
@@ -55,7 +102,7 @@ export function releaseVmo(k: Kernel, vmo: Vmo): void {
  */
 export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "write"): FrameNumber | Errno {
   if (index >= vmo.lengthPages || index < 0) return "EFAULT";
-  const present = vmo.pages.get(index);
+  const present = residentFrame(vmo, index);
   const { source } = vmo;
   if (present !== undefined) {
     if (access === "read") return present;
@@ -66,16 +113,16 @@ export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "wr
     case "physical":
       return (source.frame + index) as FrameNumber;
     case "zero":
-      return addPage(vmo, index, allocateFrame(k, "anonymous"));
+      return addPage(k, vmo, index, allocateFrame(k, "anonymous"));
     case "vmo": {
       const original = vmoPage(k, source.vmo, source.offsetPages + index, "read");
       if (typeof original === "string" || access === "read") return original;
-      return addPage(vmo, index, copyFrame(k, original));
+      return addPage(k, vmo, index, copyFrame(k, original));
     }
     case "inode": {
       const frame = readPage(k, source, index);
       if (typeof frame === "string") return frame;
-      vmo.pages.set(index, frame);
+      holdPage(k, vmo, index, frame);
       if (access === "write") vmo.dirty.add(index);
       return frame;
     }
@@ -84,17 +131,19 @@ export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "wr
 
 /** Takes the pages [from, to) out of a VMO that one private region shows there; the frames go when `release` says so. */
 export function dropPages(vmo: Vmo, from: number, to: number, release: (frame: FrameNumber) => void): void {
-  // Whichever is smaller: the range or what is present.
-  if (to - from < vmo.pages.size) {
-    for (let index = from; index < to; index++) drop(index, vmo.pages.get(index));
-  } else {
-    for (const [index, frame] of [...vmo.pages]) if (index >= from && index < to) drop(index, frame);
-  }
-  function drop(index: number, frame: FrameNumber | undefined): void {
-    if (frame === undefined) return;
-    vmo.pages.delete(index);
-    release(frame);
-  }
+  forEachSlot(vmo.pages, from, to, (index, slot) => {
+    setSlot(vmo.pages, index, 0);
+    release(slot as FrameNumber);
+  });
+}
+
+/** Moves the pages [from, to) into another VMO of the family, at the same indices; the uses of their frames move with them. */
+export function movePages(source: Vmo, target: Vmo, from: number, to: number): void {
+  if (source.family !== target.family) throw new KernelBug("pages may not move to another family");
+  forEachSlot(source.pages, from, to, (index, slot) => {
+    setSlot(source.pages, index, 0);
+    setSlot(target.pages, index, slot);
+  });
 }
 
 /**
@@ -110,7 +159,7 @@ export function truncateVmo(k: Kernel, vmo: Vmo, lengthBytes: number): void {
   }
   vmo.lengthPages = lengthPages;
   const used = lengthBytes % PAGE_SIZE;
-  const last = used === 0 ? undefined : vmo.pages.get(lengthPages - 1);
+  const last = used === 0 ? undefined : residentFrame(vmo, lengthPages - 1);
   if (last !== undefined) k.memory.fill(frameAddress(last) + used, PAGE_SIZE - used, 0);
 }
 
@@ -120,7 +169,7 @@ export function storeDirtyPages(k: Kernel, vmo: Vmo): 0 | Errno {
   if (source.kind !== "inode") return 0;
   let result: 0 | Errno = 0;
   for (const index of [...vmo.dirty].toSorted((a, b) => a - b)) {
-    const frame = vmo.pages.get(index);
+    const frame = residentFrame(vmo, index);
     const length = Math.min(PAGE_SIZE, source.inode.size - index * PAGE_SIZE);
     if (frame === undefined || length <= 0) continue;
     const written = hostfsOperations.writeAt(
@@ -134,15 +183,23 @@ export function storeDirtyPages(k: Kernel, vmo: Vmo): 0 | Errno {
   return result;
 }
 
-function addPage(vmo: Vmo, index: number, frame: FrameNumber | "ENOMEM"): FrameNumber | "ENOMEM" {
-  if (frame !== "ENOMEM") vmo.pages.set(index, frame);
+/** Notes that the VMO holds the frame, whose use is the VMO's from now on. */
+function holdPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): void {
+  const { frames } = k.state.memory;
+  setSlot(vmo.pages, index, frame);
+  frames.families[frame - frames.firstFrame] = vmo.family;
+  frames.pageIndices[frame - frames.firstFrame] = index;
+}
+
+function addPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber | "ENOMEM"): FrameNumber | "ENOMEM" {
+  if (frame !== "ENOMEM") holdPage(k, vmo, index, frame);
   return frame;
 }
 
 function replaceByCopy(k: Kernel, vmo: Vmo, index: number, shared: FrameNumber): FrameNumber | "ENOMEM" {
   const copy = copyFrame(k, shared);
   if (copy === "ENOMEM") return "ENOMEM";
-  vmo.pages.set(index, copy);
+  holdPage(k, vmo, index, copy);
   releaseFrame(k, shared); // others hold it still, so this never frees
   return copy;
 }
@@ -171,29 +228,26 @@ function readPage(k: Kernel, source: Extract<Vmo["source"], { kind: "inode" }>, 
 
 /** Removes the PTEs, in every space, of a VMO's pages at and beyond `lengthPages`, and private copies of them. */
 function unmapBeyond(k: Kernel, vmo: Vmo, lengthPages: number): void {
-  for (const space of k.state.memory.spaces.values()) {
-    for (const region of regionsOf(space)) {
-      const offset = offsetInto(region, vmo);
-      if (offset === undefined) continue;
-      const first = Math.max(0, lengthPages - offset);
-      const start = virtAddr(region.start + first * PAGE_SIZE);
-      if (start >= region.end) continue;
-      const flush = newFlush(k, space);
-      unmap(k, space, start, region.end, flush); // 4 KiB pages only: nothing to split, so no ENOMEM
-      if (region.vmo !== vmo) {
-        const from = region.vmoOffsetPages + first;
-        const to = region.vmoOffsetPages + (region.end - region.start) / PAGE_SIZE;
-        dropPages(region.vmo, from, to, (frame) => releaseAfterFlush(flush, frame));
-      }
-      finishFlush(k, flush, "truncate");
+  for (const region of vmo.mappings) unmapRegionBeyond(k, region, lengthPages - region.vmoOffsetPages);
+  for (const dependent of vmo.dependents) {
+    const offset = dependent.source.kind === "vmo" ? dependent.source.offsetPages : 0;
+    for (const region of dependent.mappings) {
+      unmapRegionBeyond(k, region, lengthPages - offset - region.vmoOffsetPages);
     }
   }
 }
 
-/** Page of `vmo` that the region's start shows, directly or through a private mapping; undefined when it shows something else. */
-function offsetInto(region: Region, vmo: Vmo): number | undefined {
-  if (region.vmo === vmo) return region.vmoOffsetPages;
-  const { source } = region.vmo;
-  if (source.kind === "vmo" && source.vmo === vmo) return region.vmoOffsetPages + source.offsetPages;
-  return undefined;
+/** Removes the PTEs of a region from its page `first` on; what a private region has there of its own goes too. */
+function unmapRegionBeyond(k: Kernel, region: Region, first: number): void {
+  const space = k.state.memory.spaces.get(region.space);
+  const start = virtAddr(region.start + Math.max(0, first) * PAGE_SIZE);
+  if (space === undefined || start >= region.end) return;
+  const flush = newFlush(k, space);
+  unmap(k, space, start, region.end, flush); // 4 KiB pages only: nothing to split, so no ENOMEM
+  if (region.sharing === "private") {
+    const from = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
+    const to = region.vmoOffsetPages + (region.end - region.start) / PAGE_SIZE;
+    dropPages(region.vmo, from, to, (frame) => releaseAfterFlush(flush, frame));
+  }
+  finishFlush(k, flush, "truncate");
 }

@@ -14,6 +14,7 @@ import { filesystemOperations } from "../fs/filesystem-operations.ts";
 import { checkAccess, failed, MAY_WRITE } from "../fs/inode.ts";
 import { syncVmoLength } from "../fs/page-cache.ts";
 import { allowedLength, hasSizeLimit } from "../fs/regular-file.ts";
+import { presentIndices } from "../mem/page-map.ts";
 import type { Inode, OpenFile, PathRef } from "../fs/types.ts";
 import { copyFromUser } from "../mem/user-memory.ts";
 import { kernelSignal, sendThreadSignal } from "../process/signals.ts";
@@ -425,7 +426,7 @@ function reserve(call: Call, inode: Inode, end: number): 0 | Errno {
 /** Punches a hole: zeros in the pages that are there. Only tmpfs knows which; its pages stay. */
 function clearRange(call: Call, inode: Inode, start: number, end: number): 0 | Errno {
   if (inode.content.kind !== "tmpfs-file") return "EOPNOTSUPP";
-  for (const index of [...(inode.vmo?.pages.keys() ?? [])]) {
+  for (const index of inode.vmo === undefined ? [] : presentIndices(inode.vmo.pages)) {
     const from = Math.max(start, index * PAGE_SIZE);
     const to = Math.min(end, (index + 1) * PAGE_SIZE);
     if (from >= to) continue;

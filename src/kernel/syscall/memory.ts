@@ -12,6 +12,7 @@ import { fileVmo, syncInode } from "../fs/page-cache.ts";
 import type { OpenFile } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
 import { handlePageFault } from "../mem/fault.ts";
+import { forEachSlot, type PageMap } from "../mem/page-map.ts";
 import { visitRange } from "../mem/page-table.ts";
 import {
   checkRange,
@@ -347,12 +348,10 @@ function residentPages(k: Kernel, space: AddressSpace, start: VirtAddr, end: Vir
   });
   for (let region = findRegionAtOrAbove(space, start); region !== undefined && region.start < end;) {
     const { start: first, end: last, vmo, vmoOffsetPages } = region;
-    const markPages = (pages: ReadonlyMap<number, unknown>, offset: number): void => {
-      for (const index of pages.keys()) {
-        const address = first + (index - offset) * PAGE_SIZE;
-        if (address >= first && address < last) mark(address);
-      }
-    };
+    const markPages = (pages: PageMap, offset: number): void =>
+      forEachSlot(pages, offset, offset + (last - first) / PAGE_SIZE, (index, slot) => {
+        if (slot > 0) mark(first + (index - offset) * PAGE_SIZE);
+      });
     markPages(vmo.pages, vmoOffsetPages);
     if (vmo.source.kind === "vmo") markPages(vmo.source.vmo.pages, vmoOffsetPages + vmo.source.offsetPages);
     region = findRegionAtOrAbove(space, last);
