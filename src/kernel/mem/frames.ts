@@ -29,6 +29,7 @@ export function createFrameState(firstFrame: FrameNumber, frameCount: number): F
     freeHead: 0,
     freeCount: 0,
     blockHead: 0,
+    failCountdown: 0,
     shareCounts: new Uint32Array(frameCount).fill(1),
     owners: new Uint8Array(frameCount).fill(OWNER_INDEX.kernel),
     families: new Uint32Array(frameCount),
@@ -56,7 +57,7 @@ export function allocateFrame(
   contents: "zeroed" | "unset" = "zeroed",
 ): FrameNumber | "ENOMEM" {
   const { frames } = k.state.memory;
-  if (frames.freeHead === 0 && !breakBlock(k)) return "ENOMEM";
+  if (mustFail(frames) || (frames.freeHead === 0 && !breakBlock(k))) return "ENOMEM";
   const address = physAddr(frames.freeHead);
   frames.freeHead = readLink(k, address);
   frames.freeCount -= 1;
@@ -71,7 +72,7 @@ export function allocateFrames(k: Kernel, count: number, owner: FrameOwner): Fra
   if (count < 1 || count > BLOCK_FRAMES || (count & (count - 1)) !== 0)
     throw new KernelBug(`${count} contiguous frames`);
   const { frames } = k.state.memory;
-  if (frames.blockHead === 0 && !joinBlocks(k)) return "ENOMEM";
+  if (mustFail(frames) || (frames.blockHead === 0 && !joinBlocks(k))) return "ENOMEM";
   const address = physAddr(frames.blockHead);
   frames.blockHead = readLink(k, address);
   frames.freeCount -= BLOCK_FRAMES;
@@ -135,6 +136,13 @@ export function listFreeFrames(k: Kernel, limit = Infinity): FrameNumber[] {
 /** The first frame of each free block; at most `limit` of them. */
 export function listFreeBlocks(k: Kernel, limit = Infinity): FrameNumber[] {
   return followLinks(k, k.state.memory.frames.blockHead, limit);
+}
+
+/** Counts an allocation, and says whether it is the one that tests want to fail (`FrameState.failCountdown`). */
+function mustFail(frames: FrameState): boolean {
+  if (frames.failCountdown === 0) return false;
+  frames.failCountdown -= 1;
+  return frames.failCountdown === 0;
 }
 
 function followLinks(k: Kernel, head: PhysAddr | 0, limit: number): FrameNumber[] {

@@ -73,6 +73,8 @@ export interface FrameState {
   freeCount: number;
   /** First free 2 MiB block, 0 when none; linked in the same way. */
   blockHead: PhysAddr | 0;
+  /** For tests: the n-th allocation from now on fails as if no frame were free, and those after it do not. 0: none fails. */
+  failCountdown: number;
   /** Uses of each frame (PTE-independent: VMO pages, table pages, trapframes …); 0 = free. Index: frame - firstFrame. */
   readonly shareCounts: Uint32Array;
   /** Owner tag of each frame, index into `FRAME_OWNERS`. */
