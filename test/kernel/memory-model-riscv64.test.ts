@@ -1,0 +1,5 @@
+// The memory model beside the kernel on riscv64.
+
+import { testMemoryModel } from "./memory-model-tests.ts";
+
+testMemoryModel("riscv64");
