@@ -9,6 +9,8 @@ export interface CpioEntry {
   /** The file type and permissions, as in stat. */
   readonly mode: number;
   readonly data?: Uint8Array;
+  /** Major and minor number of a device file. */
+  readonly device?: readonly [number, number];
 }
 
 export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
@@ -17,8 +19,8 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
     parts.push(Buffer.from(bytes), Buffer.alloc((4 - (bytes.length % 4)) % 4));
   };
   [...entries, { name: "TRAILER!!!", mode: 0 }].forEach(
-    ({ name, mode, data = new Uint8Array(0) }: CpioEntry, index) => {
-      const [owner, links, time, device, check] = [0, 1, 0, 0, 0];
+    ({ name, mode, data = new Uint8Array(0), device = [0, 0] }: CpioEntry, index) => {
+      const [owner, links, time, home, check] = [0, 1, 0, 0, 0];
       const fields = [
         index + 1,
         mode,
@@ -27,10 +29,9 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
         links,
         time,
         data.length,
-        device,
-        device,
-        device,
-        device,
+        home,
+        home,
+        ...device,
         name.length + 1,
         check,
       ];
