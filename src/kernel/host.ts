@@ -8,6 +8,17 @@ export interface HostPorts {
   readonly channels: ReadonlyMap<string, HostChannel>;
   /** Host directories that may be mounted, by the name that the mount table refers to. */
   readonly directories: ReadonlyMap<string, HostDirectory>;
+  /** Block devices by the name that they have in /dev. */
+  readonly blockDevices: ReadonlyMap<string, HostBlockDevice>;
+}
+
+/** Storage of fixed size that is read and written in pages. */
+export interface HostBlockDevice {
+  /** Bytes. */
+  readonly size: number;
+  /** Fills `target` from `offset` on. */
+  read(offset: number, target: Uint8Array): 0 | Errno;
+  write(offset: number, bytes: Uint8Array): 0 | Errno;
 }
 
 /**

@@ -9,6 +9,7 @@ import type { VirtAddr } from "../lib/address.ts";
 import { signalName, SI_KERNEL, SIGNALS, type SignalName } from "../abi/linux/signals.ts";
 import type { Kernel } from "./kernel.ts";
 import { handlePageFault } from "./mem/fault.ts";
+import { balanceMemory } from "./mem/reclaim.ts";
 import type { FaultAccess } from "./mem/types.ts";
 import { killForMemory } from "./process/memory-killer.ts";
 import { chargeUserTime, expireDeadlines, leaveKernel } from "./process/scheduler.ts";
@@ -43,6 +44,7 @@ export function handleUserTrap(k: Kernel, hart: number, thread: Thread, trap: Tr
     default:
       serveInterrupt(k, hart, trap.kind);
   }
+  balanceMemory(k);
   leaveKernel(k, hart);
 }
 
@@ -72,7 +74,8 @@ function servePageFault(k: Kernel, thread: Thread, address: VirtAddr, access: Fa
   switch (outcome.kind) {
     case "resolved":
       k.probes.pageFault?.(thread, address, access, outcome.how);
-      thread.usage.minorFaults += 1;
+      if (outcome.how === "swapped in") thread.usage.majorFaults += 1;
+      else thread.usage.minorFaults += 1;
       return;
     case "signal":
       k.probes.pageFault?.(thread, address, access, outcome.signal);

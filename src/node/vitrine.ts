@@ -120,7 +120,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
     memoryBytes: options.memory ?? DEFAULT_MEMORY,
     harts: options.harts ?? 1,
     root: root.kind === "archive" ? { kind: "archive", bytes: root.bytes } : { kind: "host", directory: "root" },
-    hostPorts: { channels, directories },
+    hostPorts: { channels, directories, blockDevices: new Map() },
     bootTime: { seconds, nanoseconds: (milliseconds - seconds * 1000) * 1e6 },
     randomSeed: options.seed ?? 0,
     checkInvariants: options.checkInvariants ?? process.env["VITRINE_CHECK"] !== undefined,

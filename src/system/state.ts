@@ -6,6 +6,8 @@ import type { HartState, KernelConfig, KernelState } from "../kernel/kernel.ts";
 import { createFileState } from "../kernel/fs/state.ts";
 import { emptySpace } from "../kernel/mem/address-space.ts";
 import { createFrameState } from "../kernel/mem/frames.ts";
+import { createOvercommitState } from "../kernel/mem/overcommit.ts";
+import { createSwapState } from "../kernel/mem/swap-slots.ts";
 import type { MemoryState } from "../kernel/mem/types.ts";
 import { createSchedulerState } from "../kernel/process/create.ts";
 import { createTtyState } from "../kernel/tty/tty.ts";
@@ -60,6 +62,19 @@ function createMemoryState(ram: RamRange): MemoryState {
     zeroFrame: 0 as FrameNumber,
     vdsoFrame: 0 as FrameNumber,
     sharedPages: [],
+    overcommit: createOvercommitState(),
+    swap: createSwapState(),
+    reclaim: { hand: 0, futileAt: -1 },
+    statistics: {
+      swapIns: 0,
+      swapOuts: 0,
+      framesScanned: 0,
+      framesReclaimed: 0,
+      framesSpared: 0,
+      filePagesStored: 0,
+      outOfMemoryKills: 0,
+    },
+    filePages: 0,
     committedPages: 0,
     regionCount: 0,
     asids: { generation: 1, next: 1, reserved: new Set() },

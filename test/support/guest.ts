@@ -121,7 +121,11 @@ export function bootGuest(options: GuestOptions): Guest {
     memoryBytes: options.memoryBytes ?? 32 << 20,
     harts: options.harts ?? 1,
     root: { kind: "archive", bytes: makeTar(options.files) },
-    hostPorts: { channels: new Map([["console", channel]]), directories: options.directories ?? new Map() },
+    hostPorts: {
+      channels: new Map([["console", channel]]),
+      directories: options.directories ?? new Map(),
+      blockDevices: new Map(),
+    },
     init: { path: options.argv[0] ?? "", argv: options.argv, env: [], cwd: "/" },
     bootTime: { seconds: 1_000_000_000, nanoseconds: 0 },
     randomSeed: 1,

@@ -7,6 +7,7 @@ import { hartOf } from "../../src/kernel/arch/riscv64/context.ts";
 import { CR0, CR4, EFER } from "../../src/isa/x86_64/registers.ts";
 import { rootRegisterOf, start as startX86 } from "../../src/kernel/arch/x86_64/boot.ts";
 import { hartOf as x86HartOf } from "../../src/kernel/arch/x86_64/context.ts";
+import type { HostPorts } from "../../src/kernel/host.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { Architecture } from "../../src/system/platform.ts";
 import { PLATFORMS } from "./architectures.ts";
@@ -15,6 +16,7 @@ import { createKernelState } from "../../src/system/state.ts";
 export interface MemoryKernelOptions {
   readonly memoryBytes?: number;
   readonly harts?: number;
+  readonly blockDevices?: HostPorts["blockDevices"];
   /** What is different from the architecture as it is. */
   readonly changes?: Partial<Arch>;
 }
@@ -35,7 +37,7 @@ export function createMemoryKernel(arch: Architecture, options: MemoryKernelOpti
     arch: { ...platform.arch, ...options.changes },
     machine,
     memory: machine.memory,
-    host: { channels: new Map(), directories: new Map() },
+    host: { channels: new Map(), directories: new Map(), blockDevices: options.blockDevices ?? new Map() },
     probes: {},
   };
   BRING_UP[arch](kernel);

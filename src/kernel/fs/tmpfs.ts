@@ -10,7 +10,8 @@ import type { Errno } from "../../abi/linux/errno.ts";
 import { frameAddress, PAGE_SIZE } from "../../lib/address.ts";
 import type { Kernel } from "../kernel.ts";
 import { pageCount, slotAt } from "../mem/page-map.ts";
-import { createVmo, releaseVmo, residentFrame, truncateVmo, vmoPage } from "../mem/vmo.ts";
+import { vmoPageOrReclaim } from "../mem/reclaim.ts";
+import { createVmo, releaseVmo, truncateVmo } from "../mem/vmo.ts";
 import type { Vmo } from "../mem/types.ts";
 import { createInode, failed, touchChanged, touchModified } from "./inode.ts";
 import { createFilesystem } from "./state.ts";
@@ -158,7 +159,11 @@ export const tmpfsOperations: FilesystemOperations = {
       const position = offset + done;
       const start = position % PAGE_SIZE;
       const part = Math.min(PAGE_SIZE - start, length - done);
-      const frame = inode.vmo && residentFrame(inode.vmo, Math.floor(position / PAGE_SIZE));
+      const { vmo } = inode;
+      const index = Math.floor(position / PAGE_SIZE);
+      const frame =
+        vmo === undefined || slotAt(vmo.pages, index) === 0 ? undefined : vmoPageOrReclaim(k, vmo, index, "read");
+      if (failed(frame)) return done === 0 ? "EIO" : done;
       const piece = target.subarray(done, done + part);
       if (frame === undefined) piece.fill(0);
       else k.memory.readInto(frameAddress(frame) + start, piece);
@@ -182,7 +187,7 @@ export const tmpfsOperations: FilesystemOperations = {
         if (inode.filesystem.usedBytes + PAGE_SIZE > inode.filesystem.limitBytes) failure = "ENOSPC";
         vmo.lengthPages = Math.max(vmo.lengthPages, index + 1);
       }
-      const frame = failure ?? vmoPage(k, vmo, index, "write");
+      const frame = failure ?? vmoPageOrReclaim(k, vmo, index, "write");
       if (failed(frame)) {
         failure = frame === "ENOMEM" ? "ENOSPC" : frame;
         break;

@@ -6,6 +6,7 @@
 // INV-4  no TLB holds a translation that the page table does not (so no freed frame can be reached)
 // INV-5  no two live spaces of the current generation have one ASID
 // INV-6  regions are sorted, page-aligned, and do not overlap
+// INV-9  swap slots have one owner, and nothing can write to a frame of the swap cache
 // INV-8  every place that shows a frame is found from the frame
 
 import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
@@ -16,6 +17,8 @@ import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listF
 import { forEachSlot } from "./page-map.ts";
 import { findEntry, foundLevel, query, visitEntries, visitRange } from "./page-table.ts";
 import { findRegion, regionsOf } from "./region-tree.ts";
+import { forEachMapping } from "./reverse-map.ts";
+import { countSlotUses } from "./swap-areas.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
 import { residentFrame } from "./vmo.ts";
 
@@ -35,7 +38,40 @@ export function checkInvariants(k: Kernel): string[] {
     asids.set(space.asid, space.id);
   }
   checkTlbs(k, problems);
+  checkSwap(k, problems);
   return problems;
+}
+
+/** INV-9: slots are counted right, and what the swap cache holds cannot be written through any PTE. */
+function checkSwap(k: Kernel, problems: string[]): void {
+  const { swap } = k.state.memory;
+  const complain = (what: string): void => void problems.push(`INV-9: ${what}`);
+  const uses = countSlotUses(k);
+  for (const area of swap.areas) {
+    if (area === undefined) continue;
+    const free = new Set(area.freePages.subarray(0, area.freeCount));
+    if (free.size !== area.freeCount) complain(`/dev/${area.device}: a slot is free twice`);
+    let taken = 0;
+    for (let page = 1; page < area.pages; page++) {
+      const slot = area.firstSlot + page;
+      const counted = uses.get(slot) ?? 0;
+      uses.delete(slot);
+      if (counted !== area.uses[page]) complain(`slot ${slot} counts ${area.uses[page]} uses and has ${counted}`);
+      if (counted === 0 && !swap.frames.has(slot)) continue;
+      taken += 1;
+      if (free.has(page)) complain(`slot ${slot} is free and in use`);
+    }
+    if (taken + area.freeCount + area.badCount !== area.pages - 1) complain(`/dev/${area.device}: slots are lost`);
+  }
+  for (const slot of uses.keys()) complain(`slot ${slot} of no area is in use`);
+  for (const [slot, frame] of swap.frames) {
+    if (swap.slots.get(frame) !== slot) complain(`frame ${frame} does not know its slot ${slot}`);
+    forEachMapping(k, frame, (space, _region, address) => {
+      const found = query(k, space, address);
+      if (found?.frame === frame && found.flags.write) complain(`frame ${frame} of the swap cache can be written`);
+    });
+  }
+  if (swap.slots.size !== swap.frames.size) complain("the swap cache's two maps differ");
 }
 
 /** Every VMO that something refers to. */

@@ -6,6 +6,7 @@
 //                 │yes
 //               PTE already allows it? ──yes──> spurious: retry
 //                 │no
+//   page swapped out: read back first (swap.ts)
 //   private  read:  own page | zero page | the source's page     mapped read-only unless nobody else holds the frame
 //            write: own page, alone ──> taken over; shared ──> copied; absent ──> zeroed or copied from the source
 //   shared          the VMO's page; SIGBUS beyond its end
@@ -20,6 +21,7 @@ import { finishFlush, flushPage, newFlush, type Flush } from "./flush.ts";
 import { frameShareCount } from "./frames.ts";
 import { slotAt } from "./page-map.ts";
 import { findEntry, foundLevel, mapPage } from "./page-table.ts";
+import { RECLAIM_ATTEMPTS, RECLAIM_BATCH, reclaimFrames } from "./reclaim.ts";
 import {
   findRegion,
   findRegionAtOrAbove,
@@ -29,6 +31,7 @@ import {
   STACK_GUARD_GAP,
 } from "./regions.ts";
 import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types.ts";
+import { cachedSlot } from "./swap-slots.ts";
 import { residentFrame, vmoPage } from "./vmo.ts";
 
 export type FaultOutcome =
@@ -45,6 +48,7 @@ export type FaultResolution =
   | "copy on write"
   | "taken over"
   | "resident"
+  | "swapped in"
   | "file page"
   | "file copy"
   | "shared page";
@@ -57,8 +61,17 @@ const BUS_ADRERR = 2;
 /** Pages of a file that one read fault maps at most, where the page cache has them. */
 const FAULT_AROUND_PAGES = 16;
 
-/** Makes the access possible, or says which signal the program gets. */
+/** Makes the access possible, reclaiming frames for it if it must, or says which signal the program gets. */
 export function handlePageFault(k: Kernel, space: AddressSpace, address: VirtAddr, access: FaultAccess): FaultOutcome {
+  let outcome = tryPageFault(k, space, address, access);
+  for (let i = 0; i < RECLAIM_ATTEMPTS && outcome.kind === "out-of-memory"; i++) {
+    if (reclaimFrames(k, RECLAIM_BATCH) === 0) break;
+    outcome = tryPageFault(k, space, address, access);
+  }
+  return outcome;
+}
+
+function tryPageFault(k: Kernel, space: AddressSpace, address: VirtAddr, access: FaultAccess): FaultOutcome {
   const region = findRegion(space, address) ?? growStack(k, space, address);
   if (region === undefined) return segv(SEGV_MAPERR);
   if (!allows(k, region.protection, access)) return segv(SEGV_ACCERR);
@@ -99,8 +112,10 @@ function resolveShared(
   const isWrite = access === "write";
   const frame = vmoPage(k, vmo, index, isWrite ? "write" : "read");
   if (typeof frame === "string") return failure(frame);
-  // A cached file's page stays read-only until the first write, so that the cache learns that it is dirty.
-  const writable = region.protection.write && (isWrite || vmo.source.kind !== "inode");
+  // A cached file's page stays read-only until the first write, so that the cache learns that it is dirty; one of the swap cache,
+  // so that it leaves that.
+  const isWatched = vmo.source.kind === "inode" || cachedSlot(k, frame) !== undefined;
+  const writable = region.protection.write && (isWrite || !isWatched);
   return map(k, space, region, page, frame, writable, isWrite, "shared page", flush);
 }
 
@@ -115,13 +130,16 @@ function resolvePrivate(
 ): FaultOutcome {
   const { vmo } = region;
   const isWrite = access === "write";
-  const own = residentFrame(vmo, index);
-  if (own !== undefined) {
-    const isAlone = frameShareCount(k, own) === 1;
-    const frame = isWrite ? vmoPage(k, vmo, index, "write") : own;
+  const slot = slotAt(vmo.pages, index);
+  if (slot !== 0) {
+    const present = vmoPage(k, vmo, index, "read");
+    if (typeof present === "string") return failure(present);
+    const isAlone = frameShareCount(k, present) === 1;
+    const frame = isWrite ? vmoPage(k, vmo, index, "write") : present;
     if (typeof frame === "string") return failure(frame);
-    const how = !isWrite ? "resident" : isAlone ? "taken over" : "copy on write";
-    return map(k, space, region, page, frame, region.protection.write && (isWrite || isAlone), isWrite, how, flush);
+    const how = slot < 0 ? "swapped in" : !isWrite ? "resident" : isAlone ? "taken over" : "copy on write";
+    const writable = region.protection.write && (isWrite || (isAlone && cachedSlot(k, frame) === undefined));
+    return map(k, space, region, page, frame, writable, isWrite, how, flush);
   }
   if (isWrite) {
     const frame = vmoPage(k, vmo, index, "write");

@@ -11,6 +11,7 @@
 
 import { frameAddress, frameOf, PAGE_SIZE, physAddr, type FrameNumber, type PhysAddr } from "../../lib/address.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
+import { forgetCached } from "./swap-slots.ts";
 import { FRAME_OWNERS, type FrameOwner, type FrameState } from "./types.ts";
 
 /** Frames of a block: what a page one level above the last maps (2 MiB). */
@@ -101,6 +102,7 @@ export function releaseFrame(k: Kernel, frame: FrameNumber): void {
     frames.shareCounts[index] = count - 1;
     return;
   }
+  forgetCached(k, frame);
   // What is read through a stale translation then shows at once.
   if (k.state.config.checkInvariants) k.memory.fill(frameAddress(frame), PAGE_SIZE, 0xa5);
   pushFrame(k, frame);

@@ -11,6 +11,7 @@ import type { Errno } from "../../abi/linux/errno.ts";
 import { hostfsOperations } from "../fs/hostfs.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
+import { mayCommit } from "./overcommit.ts";
 import { unmap, updateFlags } from "./page-table.ts";
 import {
   addRegion,
@@ -64,7 +65,7 @@ export function mapRegion(k: Kernel, space: AddressSpace, request: MapRequest): 
   if (length > userTop || !hasRoomForRegions(k, regionCount(space), 3)) return "ENOMEM";
   if (spaceSize(space) + length > space.limits.addressSpace) return "ENOMEM";
   const isCommitted = request.sharing === "shared" ? request.vmo === undefined : request.protection.write;
-  if (isCommitted && length / PAGE_SIZE > k.state.memory.frames.frameCount) return "ENOMEM"; // can never be backed
+  if (isCommitted && !mayCommit(k, length / PAGE_SIZE)) return "ENOMEM";
   const address = choosePlace(k, space, request, length);
   if (typeof address === "string") return address;
   if (request.fixed === "replace") {
@@ -102,7 +103,7 @@ export function unmapRange(k: Kernel, space: AddressSpace, address: number, leng
   for (const region of touched) {
     if (region.sharing === "private") {
       const { from, to } = pagesOf(region);
-      dropPages(region.vmo, from, to, (frame) => releaseAfterFlush(flush, frame));
+      dropPages(k, region.vmo, from, to, (frame) => releaseAfterFlush(flush, frame));
     }
     removeRegion(k, space, region);
   }

@@ -7,9 +7,11 @@ import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../
 import type { Errno } from "../../abi/linux/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
+import { mayCommit } from "./overcommit.ts";
 import { unmap } from "./page-table.ts";
 import {
   checkRange,
+  commitOf,
   dropFile,
   findGap,
   findRegion,
@@ -52,7 +54,7 @@ export function remapRange(
     return cut === 0 ? virtAddr(oldAddress) : cut;
   }
   if (spaceSize(space) + newSize - oldSize > space.limits.addressSpace) return "ENOMEM";
-  if (newSize / PAGE_SIZE > k.state.memory.frames.frameCount) return "ENOMEM";
+  if (commitOf(region) > 0 && !mayCommit(k, (newSize - oldSize) / PAGE_SIZE)) return "ENOMEM";
   if (oldAddress + oldSize === region.end && hasRoom(k, space, region.end, oldAddress + newSize)) {
     growShared(region, newSize - oldSize);
     resizeRegion(k, region, region.start, virtAddr(oldAddress + newSize));
@@ -95,7 +97,7 @@ export function adviseRange(
       unmap(k, space, start, end, flush);
       if (region.sharing === "private") {
         const first = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
-        dropPages(region.vmo, first, first + (end - start) / PAGE_SIZE, (frame) => releaseAfterFlush(flush, frame));
+        dropPages(k, region.vmo, first, first + (end - start) / PAGE_SIZE, (frame) => releaseAfterFlush(flush, frame));
       }
     }
     at = region.end;

@@ -8,7 +8,9 @@
 
 import type { FrameNumber, PhysAddr, VirtAddr } from "../../lib/address.ts";
 import type { Inode } from "../fs/types.ts";
+import type { OvercommitState } from "./overcommit.ts";
 import type { PageMap } from "./page-map.ts";
+import type { SwapState } from "./swap-slots.ts";
 
 export interface MemoryState {
   readonly frames: FrameState;
@@ -23,6 +25,12 @@ export interface MemoryState {
   vdsoFrame: FrameNumber;
   /** Pages of the trap path that lie at the same address in every space; the first is the trampoline. Set by start-up. */
   readonly sharedPages: SharedPage[];
+  readonly overcommit: OvercommitState;
+  readonly swap: SwapState;
+  readonly reclaim: ReclaimState;
+  readonly statistics: MemoryStatistics;
+  /** Pages of the page cache: those of files whose contents are elsewhere. */
+  filePages: number;
   /** Pages promised to private writable and shared mappings. */
   committedPages: number;
   /** Regions of all spaces: they are memory of the host. */
@@ -32,6 +40,28 @@ export interface MemoryState {
   nextSpace: number;
   /** Flushes begun and not finished: 0 whenever the kernel is left (INV-3). */
   openFlushes: number;
+}
+
+/** What page reclaim remembers (reclaim.ts). */
+export interface ReclaimState {
+  /** Clock hand: index of the frame to be looked at next. */
+  hand: number;
+  /** Free frames when a round last found nothing to evict: until there are fewer, no round is begun without need. */
+  futileAt: number;
+}
+
+/** Counters since boot, for /proc/vmstat. */
+export interface MemoryStatistics {
+  /** Pages read from and written to swap areas. */
+  swapIns: number;
+  swapOuts: number;
+  /** Frames that reclaim looked at, that it freed, and that it spared since they had been accessed. */
+  framesScanned: number;
+  framesReclaimed: number;
+  framesSpared: number;
+  /** Dirty pages of files that were stored so that their frames could go. */
+  filePagesStored: number;
+  outOfMemoryKills: number;
 }
 
 /** One page that every space maps for the kernel: user mode cannot touch it. */

@@ -1,7 +1,7 @@
 // Reading and writing a program's memory from the kernel (K7: every user pointer is checked).
 //
 // Each page of the range is looked up in the page table, as user mode would access it, and faulted in where needed, before the
-// first byte is moved: EFAULT leaves nothing half-done. A write into a copy-on-write page breaks the sharing as a user's write would.
+// first byte is moved: EFAULT leaves nothing half-done, unless a page that was there has been swapped out since and cannot be read back. A write into a copy-on-write page breaks the sharing as a user's write would.
 
 import { PAGE_SIZE, pageBase, pageOffset, virtAddr } from "../../lib/address.ts";
 import { highHalf, toNumber } from "../../lib/word64.ts";
@@ -49,7 +49,9 @@ export function copyFromUserInto(k: Kernel, space: AddressSpace, address: number
   if (checkUserRange(k, space, address, length, "read") !== 0) return "EFAULT";
   for (let done = 0; done < length;) {
     const count = Math.min(length - done, PAGE_SIZE - pageOffset(address + done));
-    k.memory.readInto(userByte(k, space, address + done, "read"), target.subarray(done, done + count));
+    const physical = userByte(k, space, address + done, "read");
+    if (physical === NOT_ACCESSIBLE) return "EFAULT";
+    k.memory.readInto(physical, target.subarray(done, done + count));
     done += count;
   }
   return 0;
@@ -69,7 +71,9 @@ export function copyToUser(k: Kernel, space: AddressSpace, address: number, byte
   if (checkUserRange(k, space, address, length, "write") !== 0) return "EFAULT";
   for (let done = 0; done < length;) {
     const count = Math.min(length - done, PAGE_SIZE - pageOffset(address + done));
-    k.memory.write(userByte(k, space, address + done, "write"), bytes.subarray(done, done + count));
+    const physical = userByte(k, space, address + done, "write");
+    if (physical === NOT_ACCESSIBLE) return "EFAULT";
+    k.memory.write(physical, bytes.subarray(done, done + count));
     done += count;
   }
   return 0;
@@ -80,7 +84,9 @@ export function clearUser(k: Kernel, space: AddressSpace, address: number, lengt
   if (checkUserRange(k, space, address, length, "write") !== 0) return "EFAULT";
   for (let done = 0; done < length;) {
     const count = Math.min(length - done, PAGE_SIZE - pageOffset(address + done));
-    k.memory.fill(userByte(k, space, address + done, "write"), count, 0);
+    const physical = userByte(k, space, address + done, "write");
+    if (physical === NOT_ACCESSIBLE) return "EFAULT";
+    k.memory.fill(physical, count, 0);
     done += count;
   }
   return 0;

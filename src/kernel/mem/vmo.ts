@@ -15,8 +15,10 @@ import { hostfsOperations } from "../fs/hostfs.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { allocateFrame, frameShareCount, releaseFrame, retainFrame } from "./frames.ts";
-import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot } from "./page-map.ts";
+import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot, slotAt } from "./page-map.ts";
 import { unmap } from "./page-table.ts";
+import { swapIn } from "./swap.ts";
+import { forgetCached, releaseSlot, retainSlot } from "./swap-slots.ts";
 import type { FrameOwner, Region, Vmo } from "./types.ts";
 
 /** A VMO with one reference and no pages, of a family of its own unless one is given. It keeps a source VMO alive. */
@@ -51,7 +53,10 @@ export function cloneVmo(k: Kernel, vmo: Vmo): Vmo {
     mappings: new Set(),
     dependents: new Set(),
   };
-  forEachSlot(clone.pages, 0, Infinity, (_index, slot) => retainFrame(k, slot as FrameNumber));
+  forEachSlot(clone.pages, 0, Infinity, (_index, slot) => {
+    if (slot > 0) retainFrame(k, slot as FrameNumber);
+    else retainSlot(k, -slot - 1);
+  });
   join(k, clone);
   return clone;
 }
@@ -75,7 +80,11 @@ export function retainVmo(vmo: Vmo): void {
 export function releaseVmo(k: Kernel, vmo: Vmo): void {
   vmo.references -= 1;
   if (vmo.references > 0) return;
-  forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => releaseFrame(k, slot as FrameNumber));
+  if (vmo.source.kind === "inode") k.state.memory.filePages -= vmo.pages.resident;
+  forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => {
+    if (slot > 0) releaseFrame(k, slot as FrameNumber);
+    else releaseSlot(k, -slot - 1);
+  });
   clearPageMap(vmo.pages);
   leave(k, vmo);
 }
@@ -98,16 +107,20 @@ export function residentFrame(vmo: Vmo, index: number): FrameNumber | undefined 
 
 /**
  * The frame of a page, made or read in where it is absent. "write" gives a frame that no other VMO shares: where it differs from
- * the one that was there, the caller replaces the PTE and flushes. EFAULT beyond the end; ENOMEM; EIO and the like from the file.
+ * the one that was there, the caller replaces the PTE and flushes. EFAULT beyond the end; ENOMEM; EIO and the like from the file or the
+ * swap area.
  */
 export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "write"): FrameNumber | Errno {
   if (index >= vmo.lengthPages || index < 0) return "EFAULT";
-  const present = residentFrame(vmo, index);
+  const slot = slotAt(vmo.pages, index);
   const { source } = vmo;
-  if (present !== undefined) {
-    if (access === "read") return present;
+  if (slot !== 0) {
+    const present = slot > 0 ? (slot as FrameNumber) : swapIn(k, vmo, index, slot);
+    if (typeof present === "string" || access === "read") return present;
     if (source.kind === "inode") vmo.dirty.add(index);
-    return frameShareCount(k, present) === 1 ? present : replaceByCopy(k, vmo, index, present);
+    if (frameShareCount(k, present) !== 1) return replaceByCopy(k, vmo, index, present);
+    forgetCached(k, present);
+    return present;
   }
   switch (source.kind) {
     case "physical":
@@ -123,18 +136,22 @@ export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "wr
       const frame = readPage(k, source, index);
       if (typeof frame === "string") return frame;
       holdPage(k, vmo, index, frame);
+      k.state.memory.filePages += 1;
       if (access === "write") vmo.dirty.add(index);
       return frame;
     }
   }
 }
 
-/** Takes the pages [from, to) out of a VMO that one private region shows there; the frames go when `release` says so. */
-export function dropPages(vmo: Vmo, from: number, to: number, release: (frame: FrameNumber) => void): void {
+/** Takes the pages [from, to) out of a VMO, which no PTE shows any more; the frames go when `release` says so. */
+export function dropPages(k: Kernel, vmo: Vmo, from: number, to: number, release: (frame: FrameNumber) => void): void {
+  const before = vmo.pages.resident;
   forEachSlot(vmo.pages, from, to, (index, slot) => {
     setSlot(vmo.pages, index, 0);
-    release(slot as FrameNumber);
+    if (slot > 0) release(slot as FrameNumber);
+    else releaseSlot(k, -slot - 1);
   });
+  if (vmo.source.kind === "inode") k.state.memory.filePages -= before - vmo.pages.resident;
 }
 
 /** Moves the pages [from, to) into another VMO of the family, at the same indices; the uses of their frames move with them. */
@@ -154,13 +171,18 @@ export function truncateVmo(k: Kernel, vmo: Vmo, lengthBytes: number): void {
   const lengthPages = Math.ceil(lengthBytes / PAGE_SIZE);
   if (lengthPages < vmo.lengthPages) {
     if (vmo.references > 1) unmapBeyond(k, vmo, lengthPages);
-    dropPages(vmo, lengthPages, Infinity, (frame) => releaseFrame(k, frame));
+    dropPages(k, vmo, lengthPages, Infinity, (frame) => releaseFrame(k, frame));
     for (const index of [...vmo.dirty]) if (index >= lengthPages) vmo.dirty.delete(index);
   }
   vmo.lengthPages = lengthPages;
   const used = lengthBytes % PAGE_SIZE;
-  const last = used === 0 ? undefined : residentFrame(vmo, lengthPages - 1);
-  if (last !== undefined) k.memory.fill(frameAddress(last) + used, PAGE_SIZE - used, 0);
+  const slot = used === 0 ? 0 : slotAt(vmo.pages, lengthPages - 1);
+  if (slot === 0) return;
+  // A last page that is swapped out comes back for it; one that cannot be read is nobody's to read later either.
+  const last = slot > 0 ? (slot as FrameNumber) : swapIn(k, vmo, lengthPages - 1, slot);
+  if (typeof last === "string") return;
+  forgetCached(k, last);
+  k.memory.fill(frameAddress(last) + used, PAGE_SIZE - used, 0);
 }
 
 /** Stores the pages of a file's cache that shared mappings may have written. The first failure is returned, after all were tried. */
@@ -169,26 +191,36 @@ export function storeDirtyPages(k: Kernel, vmo: Vmo): 0 | Errno {
   if (source.kind !== "inode") return 0;
   let result: 0 | Errno = 0;
   for (const index of [...vmo.dirty].toSorted((a, b) => a - b)) {
-    const frame = residentFrame(vmo, index);
-    const length = Math.min(PAGE_SIZE, source.inode.size - index * PAGE_SIZE);
-    if (frame === undefined || length <= 0) continue;
-    const written = hostfsOperations.writeAt(
-      k,
-      source.inode,
-      index * PAGE_SIZE,
-      k.memory.read(frameAddress(frame), length),
-    );
-    if (typeof written === "string" && result === 0) result = written;
+    const stored = storePage(k, vmo, index);
+    if (result === 0) result = stored;
   }
   return result;
 }
 
+/** Stores one page of a file's cache, as far as the file goes. */
+export function storePage(k: Kernel, vmo: Vmo, index: number): 0 | Errno {
+  const { source } = vmo;
+  const frame = residentFrame(vmo, index);
+  if (source.kind !== "inode" || frame === undefined) return 0;
+  const length = Math.min(PAGE_SIZE, source.inode.size - index * PAGE_SIZE);
+  if (length <= 0) return 0;
+  const bytes = k.memory.read(frameAddress(frame), length);
+  const written = hostfsOperations.writeAt(k, source.inode, index * PAGE_SIZE, bytes);
+  return typeof written === "string" ? written : 0;
+}
+
 /** Notes that the VMO holds the frame, whose use is the VMO's from now on. */
-function holdPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): void {
+export function holdPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): void {
   const { frames } = k.state.memory;
   setSlot(vmo.pages, index, frame);
   frames.families[frame - frames.firstFrame] = vmo.family;
   frames.pageIndices[frame - frames.firstFrame] = index;
+}
+
+/** Makes a VMO of the family that holds the frame at this index hold it as well. */
+export function shareFrame(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): void {
+  retainFrame(k, frame);
+  setSlot(vmo.pages, index, frame);
 }
 
 function addPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber | "ENOMEM"): FrameNumber | "ENOMEM" {
@@ -247,7 +279,7 @@ function unmapRegionBeyond(k: Kernel, region: Region, first: number): void {
   if (region.sharing === "private") {
     const from = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
     const to = region.vmoOffsetPages + (region.end - region.start) / PAGE_SIZE;
-    dropPages(region.vmo, from, to, (frame) => releaseAfterFlush(flush, frame));
+    dropPages(k, region.vmo, from, to, (frame) => releaseAfterFlush(flush, frame));
   }
   finishFlush(k, flush, "truncate");
 }

@@ -15,6 +15,7 @@ import {
 import { SIGNALS, SS_DISABLE } from "../../abi/linux/signals.ts";
 import type { FileTable } from "../fs/types.ts";
 import { now, type Kernel } from "../kernel.ts";
+import { withReclaim } from "../mem/reclaim.ts";
 import { allocateTrapframe } from "../mem/address-space.ts";
 import type { AddressSpace } from "../mem/types.ts";
 import { createSignalTable } from "./signals.ts";
@@ -170,7 +171,7 @@ export function createProcess(
 
 /** A thread of `process` with a trapframe of its own, not yet runnable. */
 export function createThread(k: Kernel, process: Process, tid: number): Thread | "ENOMEM" {
-  const trapframe = allocateTrapframe(k, process.space);
+  const trapframe = withReclaim(k, () => allocateTrapframe(k, process.space));
   if (trapframe === "ENOMEM") return "ENOMEM";
   const thread: Thread = {
     tid,

@@ -15,6 +15,7 @@ import type { OpenFile, PathRef } from "../fs/types.ts";
 import { virtAddr } from "../../lib/address.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { allocateTrapframe, releaseAddressSpace, releaseTrapframe } from "../mem/address-space.ts";
+import { withReclaim } from "../mem/reclaim.ts";
 import { block, setAlarm, type Blocked } from "../wait.ts";
 import { posixTimerKey } from "./alarms.ts";
 import { allocatePid, createProcess, createThread, makeRunnable } from "./create.ts";
@@ -36,7 +37,7 @@ export function execProgram(
   const { process } = thread;
   const program = loadProgram(k, process, base, path, argv, env);
   if (typeof program === "string") return program;
-  const trapframe = allocateTrapframe(k, program.space);
+  const trapframe = withReclaim(k, () => allocateTrapframe(k, program.space));
   if (trapframe === "ENOMEM") {
     releaseAddressSpace(k, program.space);
     return "ENOMEM";

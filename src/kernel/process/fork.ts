@@ -13,6 +13,7 @@ import { NSIG, SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
 import { cloneFileTable, hasRoomFor, releaseFileTable } from "../fs/descriptors.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { cloneAddressSpace, releaseAddressSpace, retainAddressSpace } from "../mem/address-space.ts";
+import { withReclaim } from "../mem/reclaim.ts";
 import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
 import { allocatePid, createProcess, createThread, makeRunnable } from "./create.ts";
 import { cloneSignalTable, DEFAULT_ACTION } from "./signals.ts";
@@ -104,7 +105,7 @@ function cloneIntoNewProcess(k: Kernel, creator: Thread, pid: number, request: C
   const parent = creator.process;
   const { flags } = request;
   const has = (flag: number): boolean => (flags & flag) !== 0;
-  const space = has(clone.CLONE_VM) ? parent.space : cloneAddressSpace(k, parent.space);
+  const space = has(clone.CLONE_VM) ? parent.space : withReclaim(k, () => cloneAddressSpace(k, parent.space));
   if (space === "ENOMEM") return "ENOMEM";
   if (space === parent.space) retainAddressSpace(space);
 

@@ -18,6 +18,7 @@ import { resolvePath } from "../fs/path.ts";
 import type { Inode, PathRef } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
 import { createAddressSpace, releaseAddressSpace } from "../mem/address-space.ts";
+import { withReclaim } from "../mem/reclaim.ts";
 import { mapRegion, unmapRange } from "../mem/regions.ts";
 import type { AddressSpace } from "../mem/types.ts";
 import { clearUser, copyToUser } from "../mem/user-memory.ts";
@@ -69,7 +70,7 @@ export function loadProgram(
   const program = findProgram(k, process, base, path, argv);
   if (typeof program === "string") return program;
   if (!argumentsFit(process, program.argv, env)) return "E2BIG";
-  const space = createAddressSpace(k);
+  const space = withReclaim(k, () => createAddressSpace(k));
   if (space === "ENOMEM") return "ENOMEM";
   applyLimits(process, space);
   const loaded = fillSpace(k, process, space, program, path, env);

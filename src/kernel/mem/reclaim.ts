@@ -1,0 +1,180 @@
+// Page reclaim: frames back from those who need them least.
+//
+//   clock hand ──> frame ──> held by VMOs, and by nothing else? ──> all its PTEs: accessed since the last round? ──yes──> spared, once
+//                                                                     │ no
+//             round 1: clean pages of files      dropped              v
+//             round 2: dirty pages of files      stored, dropped    PTEs removed, TLBs flushed ──> stored or swapped out ──> freed
+//                      private and shared memory swapped out
+//             round 3: as round 2, accessed or not
+//
+// Second chance by accessed bits (Tanenbaum, Modern Operating Systems, 3.4.4-3.4.5). Pages that are locked in memory, or mapped by MAP_HUGETLB,
+// stay. It runs at safe points only: where nothing in the kernel holds the number of a frame of a VMO that it goes on using.
+//
+//   free frames:  0 ............. low ............. high         below `low` on leaving the kernel: reclaim until `high`
+//                 └ a fault that finds none reclaims itself; when that frees nothing, memory is out (process/memory-killer.ts)
+
+import { PAGE_SIZE, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
+import type { Errno } from "../../abi/linux/errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { finishFlush, newFlush } from "./flush.ts";
+import { frameShareCount, releaseFrame } from "./frames.ts";
+import { setSlot } from "./page-map.ts";
+import { query, unmap, updateFlags } from "./page-table.ts";
+import { forEachMappingOfPage, holdersOf } from "./reverse-map.ts";
+import { swapOut } from "./swap.ts";
+import { swapTotals } from "./swap-slots.ts";
+import type { AddressSpace, Region, Vmo } from "./types.ts";
+import { storePage, vmoPage } from "./vmo.ts";
+
+/** Frames that a caller who needs one or a few asks for. */
+export const RECLAIM_BATCH = 32;
+/** Frames that a round looks at, for each that it is to free, before the next one begins; at least SCAN_MINIMUM. */
+const SCAN_RATIO = 16;
+const SCAN_MINIMUM = 4096;
+/** How often an operation is tried again after reclaim freed something for it. */
+export const RECLAIM_ATTEMPTS = 8;
+
+/** Below the low one reclaim begins by itself, at the high one it ends: frames. */
+export function watermarks(k: Kernel): { low: number; high: number } {
+  const low = Math.max(32, Math.floor(k.state.memory.frames.frameCount / 128));
+  return { low, high: low + (low >> 1) };
+}
+
+/** On leaving the kernel: keeps some frames free, unless the last attempt at that was futile. */
+export function balanceMemory(k: Kernel): void {
+  const { frames, reclaim } = k.state.memory;
+  const { low, high } = watermarks(k);
+  if (frames.freeCount >= low) {
+    reclaim.futileAt = -1;
+    return;
+  }
+  if (reclaim.futileAt !== -1 && frames.freeCount >= reclaim.futileAt) return;
+  reclaim.futileAt = reclaimFrames(k, high - frames.freeCount) === 0 ? frames.freeCount : -1;
+}
+
+/**
+ * Runs an operation that needs frames, and again after reclaim as long as it says ENOMEM and reclaim frees some. The operation
+ * must have changed nothing when it says so, and its caller must be at a safe point.
+ */
+export function withReclaim<T>(k: Kernel, attempt: () => T | "ENOMEM"): T | "ENOMEM" {
+  let result = attempt();
+  for (let i = 0; result === "ENOMEM" && i < RECLAIM_ATTEMPTS && reclaimFrames(k, RECLAIM_BATCH) > 0; i++)
+    result = attempt();
+  return result;
+}
+
+/** `vmoPage` at a safe point. */
+export function vmoPageOrReclaim(k: Kernel, vmo: Vmo, index: number, access: "read" | "write"): FrameNumber | Errno {
+  return withReclaim(k, () => vmoPage(k, vmo, index, access));
+}
+
+/** Frees up to `target` frames; returns how many it did free. Its time is bounded by `target` and the number of frames. */
+export function reclaimFrames(k: Kernel, target: number): number {
+  const { memory } = k.state;
+  const budget = Math.max(SCAN_MINIMUM, target * SCAN_RATIO);
+  let freed = 0;
+  if (memory.filePages > 0) freed += sweep(k, target, budget, "clean-file");
+  if (memory.filePages === 0 && swapTotals(k).total === 0) return freed;
+  if (freed < target) freed += sweep(k, target - freed, budget, "any");
+  if (freed < target) freed += sweep(k, target - freed, memory.frames.frameCount, "forced");
+  return freed;
+}
+
+type Round = "clean-file" | "any" | "forced";
+
+/** Moves the clock hand over at most `budget` frames. */
+function sweep(k: Kernel, target: number, budget: number, round: Round): number {
+  const { frames, reclaim, statistics } = k.state.memory;
+  const steps = Math.min(budget, frames.frameCount);
+  let freed = 0;
+  for (let step = 0; step < steps && freed < target; step++) {
+    const at = reclaim.hand;
+    reclaim.hand = at + 1 === frames.frameCount ? 0 : at + 1;
+    if (frames.families[at] === 0) continue;
+    statistics.framesScanned += 1;
+    if (evict(k, (frames.firstFrame + at) as FrameNumber, round)) freed += 1;
+  }
+  statistics.framesReclaimed += freed;
+  return freed;
+}
+
+interface Mapping {
+  readonly space: AddressSpace;
+  readonly address: VirtAddr;
+}
+
+/** Frees a frame if it may go in this round. */
+function evict(k: Kernel, frame: FrameNumber, round: Round): boolean {
+  const { index, vmos } = holdersOf(k, frame);
+  const [first] = vmos;
+  if (first === undefined || vmos.length !== frameShareCount(k, frame)) return false;
+  const isFile = first.source.kind === "inode";
+  if (round === "clean-file" && (!isFile || first.dirty.has(index))) return false;
+  const mappings = findMappings(k, vmos, index, frame);
+  if (round !== "forced" && spare(k, mappings)) return false;
+  for (const { space, address } of mappings) removeMapping(k, space, address);
+  return isFile ? dropFilePage(k, first, index, frame) : swapOut(k, frame, vmos, index) === 0;
+}
+
+/** The PTEs that lead to the frame. */
+function findMappings(k: Kernel, vmos: readonly Vmo[], index: number, frame: FrameNumber): Mapping[] {
+  const found: Mapping[] = [];
+  const visit = (space: AddressSpace, _region: Region, address: VirtAddr): void => {
+    const translation = query(k, space, address);
+    if (translation !== undefined && Math.floor(translation.physical / PAGE_SIZE) === frame)
+      found.push({ space, address });
+  };
+  for (const vmo of vmos) forEachMappingOfPage(k, vmo, index, visit);
+  return found;
+}
+
+/** Second chance: whether the page was accessed since the last round. Its accessed bits are cleared. */
+function spare(k: Kernel, mappings: readonly Mapping[]): boolean {
+  let isAccessed = false;
+  for (const { space, address } of mappings) {
+    const page = pageAt(k, space, address);
+    if (page === undefined || !page.accessed) continue;
+    isAccessed = true;
+    const flush = newFlush(k, space);
+    // The page is covered whole, so nothing is split and no frame needed.
+    updateFlags(k, space, page.start, page.end, (flags) => ({ ...flags, accessed: false }), flush);
+    finishFlush(k, flush, "reclaim: accessed");
+  }
+  if (isAccessed) k.state.memory.statistics.framesSpared += 1;
+  return isAccessed;
+}
+
+/** Removes the PTE of a page; of all of a large one, whose other pages come back by faults. */
+function removeMapping(k: Kernel, space: AddressSpace, address: VirtAddr): void {
+  const page = pageAt(k, space, address);
+  if (page === undefined) return;
+  const flush = newFlush(k, space);
+  unmap(k, space, page.start, page.end, flush);
+  finishFlush(k, flush, "reclaim");
+}
+
+/** Bounds of the page, large or not, that is mapped at an address. */
+function pageAt(
+  k: Kernel,
+  space: AddressSpace,
+  address: VirtAddr,
+): { start: VirtAddr; end: VirtAddr; accessed: boolean } | undefined {
+  const found = query(k, space, address);
+  if (found === undefined) return undefined;
+  const { size } = k.arch.format.levels[found.level] ?? { size: PAGE_SIZE };
+  const start = Math.floor(address / size) * size;
+  return { start: virtAddr(start), end: virtAddr(start + size), accessed: found.flags.accessed };
+}
+
+/** Stores a page of the page cache if it is dirty, and frees it. */
+function dropFilePage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): boolean {
+  if (vmo.dirty.has(index)) {
+    if (storePage(k, vmo, index) !== 0) return false;
+    vmo.dirty.delete(index);
+    k.state.memory.statistics.filePagesStored += 1;
+  }
+  setSlot(vmo.pages, index, 0);
+  k.state.memory.filePages -= 1;
+  releaseFrame(k, frame);
+  return true;
+}
