@@ -42,6 +42,7 @@ export const MACHINE_OPTIONS: readonly OptionRow[] = [
   },
   { name: "date", value: "WHEN", help: 'boot time of the guest: an ISO date or "now"' },
   { name: "seed", value: "N", help: "seed of the guest's random numbers (default 0)" },
+  { name: "check-translations", help: "stop at the first use of a translation that the page tables no longer have" },
   { name: "check", help: "check every kernel invariant after each kernel entry (slow)" },
 ];
 
@@ -75,6 +76,7 @@ export function machineOptions(
     ...(root === undefined ? {} : { root: { path: root } }),
     ...(seed === undefined ? {} : { seed: parseCount(seed, "--seed", 0, 2 ** 32 - 1) }),
     ...(values.has("check") ? { checkInvariants: true } : {}),
+    ...(values.has("check-translations") ? { checkTranslations: true } : {}),
   };
 }
 

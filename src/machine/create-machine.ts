@@ -9,6 +9,7 @@
 import { createMemory } from "../wasm/engine.ts";
 import type { Bus, Device, DeviceServices, HaltReason } from "./bus.ts";
 import { DEFAULT_HOTNESS, Sampler } from "./engine/hotness.ts";
+import { TranslationCheck } from "./engine/translation-check.ts";
 import { layOut, MAX_HARTS, savedWindow, WINDOW_SIZE } from "./engine/layout.ts";
 import { cancelEvent, scheduleEvent, type PendingEvent } from "./events.ts";
 import type { Hart } from "./hart.ts";
@@ -31,6 +32,7 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
   readonly harts: readonly (H & EngineHart)[];
   readonly services: DeviceServices;
   readonly probes: MachineProbes = {};
+  readonly translationCheck: TranslationCheck | undefined;
   kernel: KernelBinding | undefined;
   isLeaving = false;
   private readonly bytes: Uint8Array;
@@ -60,8 +62,10 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
     this.tier = options.tier ?? "run";
     this.ram = new Ram(memory.buffer, layout.ram, ramBase, ramSize);
     this.bus = createBus(this.ram);
+    const { onStaleTranslation } = options;
+    if (onStaleTranslation !== undefined) this.translationCheck = new TranslationCheck(this.ram, onStaleTranslation);
     this.engine = processor.createEngine(this, memory, layout);
-    this.ram.trackCode(this.engine.code);
+    this.ram.trackCode(this.translationCheck?.track(this.engine.code) ?? this.engine.code);
     this.harts = this.engine.harts;
     // There is at least one hart.
     this.running = this.harts[0] as H & EngineHart;

@@ -6,6 +6,7 @@
  */
 import type { Bus, Device, DeviceServices, HaltReason } from "./bus.ts";
 import type { Hotness } from "./engine/hotness.ts";
+import type { StaleTranslation } from "./engine/translation-check.ts";
 import type { AccessType, Hart } from "./hart.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import type { Processor, Tier } from "./processor.ts";
@@ -108,4 +109,9 @@ export interface MachineOptions<H extends Hart = Hart> {
   readonly codePages?: number;
   /** "step": every instruction by the exact tier, slow; for tests. Default "run". */
   readonly tier?: Tier;
+  /**
+   * Called for each use of a stale translation, before the access happens; with it the machine looks for them, at some cost
+   * (engine/translation-check.ts). No difference to the guest.
+   */
+  readonly onStaleTranslation?: (stale: StaleTranslation) => void;
 }

@@ -13,6 +13,7 @@
 import type { WasmMemory } from "../wasm/engine.ts";
 import type { Bus } from "./bus.ts";
 import type { Layout } from "./engine/layout.ts";
+import type { TranslationCheck } from "./engine/translation-check.ts";
 import type { Hart } from "./hart.ts";
 import type { KernelBinding, MachineProbes } from "./machine.ts";
 import type { CodeTracker, Ram } from "./ram.ts";
@@ -33,6 +34,8 @@ export interface EngineMachine {
   readonly bus: Bus;
   readonly probes: MachineProbes;
   readonly kernel: KernelBinding | undefined;
+  /** Looks for uses of stale translations; undefined where that was not asked for. */
+  readonly translationCheck: TranslationCheck | undefined;
   /** Whether the running hart is to come back to the machine's loop as soon as it can. */
   readonly isLeaving: boolean;
   /** Something is due at `atNs` of the hart's time: if it is the one that runs, it comes back to the machine by then. */

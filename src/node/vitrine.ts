@@ -53,6 +53,11 @@ export interface BootOptions {
   readonly seed?: number;
   /** Checks every kernel invariant after each kernel entry: slow, for tests. Default: whether VITRINE_CHECK is in the environment. */
   readonly checkInvariants?: boolean;
+  /**
+   * Compares every translation that a TLB could serve with the page tables, and panics where an instruction uses one that is stale: for
+   * tests. Default: whether VITRINE_CHECK_TRANSLATIONS is in the environment.
+   */
+  readonly checkTranslations?: boolean;
   /** Program to run as pid 1 on the console, with its arguments. Without it the kernel waits for `spawn`. */
   readonly init?: readonly string[];
   readonly initEnvironment?: Readonly<Record<string, string>>;
@@ -113,6 +118,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   if (root.kind === "folder") directories.set("root", createHostDirectory(root.path, { readOnly: true }));
   const milliseconds = (options.date ?? DEFAULT_DATE).getTime();
   const seconds = Math.floor(milliseconds / 1000);
+  const checkTranslations = options.checkTranslations ?? process.env["VITRINE_CHECK_TRANSLATIONS"] !== undefined;
   const clock: SliceClock = { endsAtMs: Infinity };
   const system = start({
     isSliceOver: () => isSliceOver(clock),
@@ -124,6 +130,9 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
     bootTime: { seconds, nanoseconds: (milliseconds - seconds * 1000) * 1e6 },
     randomSeed: options.seed ?? 0,
     checkInvariants: options.checkInvariants ?? process.env["VITRINE_CHECK"] !== undefined,
+    describeStaleTranslation: checkTranslations
+      ? (await import("../inspect/stale-translation.ts")).describeStaleTranslation
+      : undefined,
     ...(options.init === undefined
       ? {}
       : {

@@ -31,6 +31,7 @@ import { createTtyFile } from "../kernel/tty/open.ts";
 import { createTty, UART_CHANNEL } from "../kernel/tty/tty.ts";
 import { feedTtysFrom } from "../kernel/tty/wire.ts";
 import type { Hart } from "../machine/hart.ts";
+import type { StaleTranslation } from "../machine/engine/translation-check.ts";
 import type { Machine, RunLimit, StopReason } from "../machine/machine.ts";
 import { MINIMUM_MEMORY, type CreatePlatform, type Platform } from "./platform.ts";
 import { createKernelState } from "./state.ts";
@@ -58,6 +59,8 @@ export interface BootOptions {
   readonly bootTime: { readonly seconds: number; readonly nanoseconds: number };
   readonly randomSeed: number;
   readonly checkInvariants: boolean;
+  /** Looks for uses of stale translations; one is a panic with the text that this makes of it. */
+  readonly describeStaleTranslation?: ((stale: StaleTranslation) => string) | undefined;
   /** Called before the first instruction, to attach probes that must hear everything. */
   readonly onKernel?: (kernel: Kernel) => void;
   /** Asked after each kernel entry: true ends `run` early, for a host whose time a slice of expensive calls would take. */
@@ -116,7 +119,19 @@ export function bootSystem(options: BootOptions): System {
   }
   const console = options.hostPorts.channels.get(CONSOLE_CHANNEL);
   const output = createOutputBuffer((bytes) => console?.write(bytes));
-  const platform = makePlatform(options, output.push);
+  const { describeStaleTranslation } = options;
+  const platform = makePlatform(
+    options,
+    output.push,
+    describeStaleTranslation === undefined
+      ? undefined
+      : (stale) => {
+          const bug = new KernelBug(describeStaleTranslation(stale));
+          // Where the machine found it tells nothing.
+          bug.stack = "";
+          fail(stale.hart, bug);
+        },
+  );
   const { machine } = platform;
   const kernel: Kernel = {
     state: createKernelState(
@@ -268,9 +283,13 @@ export function bootSystem(options: BootOptions): System {
 /** `scheduler.kernelHart` while the host acts on the kernel: no hart is in it. */
 const NO_HART = -1;
 
-function makePlatform(options: BootOptions, consoleOutput: (byte: number) => void): Platform {
+function makePlatform(
+  options: BootOptions,
+  consoleOutput: (byte: number) => void,
+  onStaleTranslation: ((stale: StaleTranslation) => void) | undefined,
+): Platform {
   try {
-    return options.platform({ ...options, consoleOutput });
+    return options.platform({ ...options, consoleOutput, onStaleTranslation });
   } catch (error) {
     if (error instanceof RangeError) throw new BootError(error.message);
     throw error;

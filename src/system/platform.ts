@@ -5,6 +5,7 @@
 import type { Arch } from "../kernel/arch/arch.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Hart } from "../machine/hart.ts";
+import type { StaleTranslation } from "../machine/engine/translation-check.ts";
 import type { Machine } from "../machine/machine.ts";
 
 export interface PlatformOptions {
@@ -12,6 +13,8 @@ export interface PlatformOptions {
   readonly harts: number;
   readonly bootTime: { readonly seconds: number; readonly nanoseconds: number };
   readonly consoleOutput: (byte: number) => void;
+  /** As MachineOptions.onStaleTranslation. */
+  readonly onStaleTranslation?: ((stale: StaleTranslation) => void) | undefined;
 }
 
 export interface Platform {

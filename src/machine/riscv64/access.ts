@@ -6,22 +6,33 @@
  */
 import { EXCEPTION } from "../../isa/riscv64/causes.ts";
 import { MSTATUS, MSTATUS_SHIFT, SATP_HI, SATP_HI_SHIFT } from "../../isa/riscv64/csrs.ts";
+import { PTE } from "../../isa/riscv64/paging.ts";
 import { highHalf, toNumber, toUnsignedNumber } from "../../lib/word64.ts";
 import type { AccessSize, BusWord } from "../bus.ts";
 import type { TlbSet } from "../engine/tlb.ts";
+import type { ModelTlb, Walked, Walker } from "../engine/translation-check.ts";
 import type { AccessType, Hart, Translation } from "../hart.ts";
 import type { EngineMachine } from "../processor.ts";
 import type { CodeCache } from "./code.ts";
 import type { Privilege } from "./hart.ts";
 import { CELL } from "./layout.ts";
-import { ACCESS_FAULT, schemeOf, walk, type WalkMemory, type WalkRequest, type WalkResult } from "./mmu.ts";
+import {
+  ACCESS_FAULT,
+  describeRights,
+  isAllowed,
+  schemeOf,
+  walk,
+  type WalkMemory,
+  type WalkRequest,
+  type WalkResult,
+} from "./mmu.ts";
 import { NO_PMP, pmpAllows, pmpIsUniform, readPmp, type PmpMap } from "./pmp.ts";
 import type { Registers } from "./registers.ts";
 
 /** What accesses need of the machine. */
-type AccessMachine = Pick<EngineMachine, "bus" | "ram" | "probes">;
+type AccessMachine = Pick<EngineMachine, "bus" | "ram" | "probes" | "translationCheck">;
 
-export class MemoryAccess implements WalkMemory {
+export class MemoryAccess implements WalkMemory, Walker {
   private readonly machine: AccessMachine;
   private readonly code: CodeCache;
   private readonly hart: Hart;
@@ -47,6 +58,11 @@ export class MemoryAccess implements WalkMemory {
     updates: true,
   };
   private readonly result: WalkResult = { cause: 0, page: 0, shift: 12, global: false };
+  /** What a real TLB could have, where stale translations are looked for. */
+  readonly model: ModelTlb | undefined;
+  readonly walked: Walked = { page: 0, shift: 12, rights: 0, isGlobal: false, path: [] };
+  readonly accessed = PTE.A;
+  readonly dirty = PTE.D;
 
   constructor(machine: AccessMachine, code: CodeCache, hart: Hart, registers: Registers, tlbs: TlbSet) {
     this.machine = machine;
@@ -54,6 +70,7 @@ export class MemoryAccess implements WalkMemory {
     this.hart = hart;
     this.registers = registers;
     this.tlbs = tlbs;
+    this.model = machine.translationCheck?.createModel(hart, tlbs, this);
   }
 
   /** Selects the TLB context for the hart's present modes. Called whenever one of them may have changed. */
@@ -66,6 +83,7 @@ export class MemoryAccess implements WalkMemory {
     // Where nothing is translated satp, SUM and MXR do not matter: one context serves them all.
     const isTranslating = data !== 3 && schemeOf(satpHi) !== undefined;
     const modes = isTranslating ? ((status & MSTATUS.SUM) !== 0 ? 16 : 0) | ((status & MSTATUS.MXR) !== 0 ? 32 : 0) : 0;
+    if (isTranslating) this.model?.select(asidOf(satpHi), rootOf(satpHi, registers.get(CELL.satp)));
     const base = this.tlbs.select(
       isTranslating ? registers.get(CELL.satp) : 0,
       isTranslating ? satpHi : 0,
@@ -102,7 +120,9 @@ export class MemoryAccess implements WalkMemory {
       if (hi >>> 24 !== 0) return this.fail(ACCESS_FAULT[access]);
       page = toUnsignedNumber(hi, lo & -4096);
     } else {
+      this.model?.compare(access, lo, hi);
       if (!this.walkFor(access, lo, hi, privilege, true)) return this.fail(this.result.cause);
+      this.model?.note(access, lo, hi, this.walked);
       page = this.result.page;
       mappingSize = 2 ** this.result.shift;
     }
@@ -119,8 +139,9 @@ export class MemoryAccess implements WalkMemory {
     const ramPage = machine.ram.pageOf(page);
     const addend =
       access === "execute" ? code.recordsOf(ramPage) : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
-    // The interpreter must not store to a page with decoded code by itself.
-    const isForHost = access === "store" && code.hasCode(ramPage);
+    // The interpreter must not store to a page with decoded code by itself, or to a table whose changes are watched.
+    const isForHost =
+      access === "store" && (code.hasCode(ramPage) || machine.translationCheck?.isWatched(ramPage) === true);
     if (access === "store") code.noteStoreTranslation(ramPage);
     this.tlbs.fill(access, lo & -4096, hi, page / 4096, addend, mappingSize, isForHost);
     machine.probes.tlbFill?.(this.hart, toNumber(hi, lo & -4096), page, access);
@@ -232,12 +253,15 @@ export class MemoryAccess implements WalkMemory {
     if (!ram.contains(address, 8) || !pmpAllows(this.pmp, address, 8, "load", 1)) return false;
     this.pteLo = ram.read32(address);
     this.pteHi = ram.read32(address + 4);
+    if (this.model !== undefined) this.walked.path.push(address);
     return true;
   }
 
   writePteLow(address: number, lo: number): boolean {
     if (!pmpAllows(this.pmp, address, 8, "store", 1)) return false;
-    this.machine.ram.write32(address, lo);
+    const { ram, translationCheck } = this.machine;
+    if (translationCheck === undefined) ram.write32(address, lo);
+    else translationCheck.writeAsHardware(() => ram.write32(address, lo));
     return true;
   }
 
@@ -258,7 +282,39 @@ export class MemoryAccess implements WalkMemory {
     request.sum = (status & MSTATUS.SUM) !== 0;
     request.mxr = (status & MSTATUS.MXR) !== 0;
     request.updates = updates;
-    return walk(this, request, this.result);
+    if (this.model === undefined) return walk(this, request, this.result);
+    return this.walkNoting();
+  }
+
+  /** Walks, and notes in `walked` by which PTEs and what the leaf says. */
+  private walkNoting(): boolean {
+    const { request, result, walked } = this;
+    walked.path.length = 0;
+    if (!walk(this, request, result)) return false;
+    walked.page = result.page;
+    walked.shift = result.shift;
+    walked.isGlobal = walked.path.some((location) => (this.machine.ram.read32(location) & PTE.G) !== 0);
+    walked.rights = this.machine.ram.read32(walked.path.at(-1) ?? 0) & RIGHTS;
+    return true;
+  }
+
+  look(access: AccessType, lo: number, hi: number): boolean {
+    const { registers } = this;
+    return this.walkFor(access, lo, hi, access === "execute" ? registers.privilege : dataPrivilege(registers), false);
+  }
+
+  allows(access: AccessType, rights: number): boolean {
+    const { registers, request } = this;
+    const status = registers.get(CELL.mstatus);
+    request.access = access;
+    request.privilege = access === "execute" ? registers.privilege : dataPrivilege(registers);
+    request.sum = (status & MSTATUS.SUM) !== 0;
+    request.mxr = (status & MSTATUS.MXR) !== 0;
+    return isAllowed(request, rights) && (access !== "store" || (rights & PTE.D) !== 0);
+  }
+
+  describe(rights: number): string {
+    return describeRights(rights);
   }
 
   private loadPhysical(size: number, physical: number, lo: number, hi: number): number {
@@ -340,6 +396,10 @@ export class MemoryAccess implements WalkMemory {
   }
 }
 
+/** The low byte of a PTE: V to D. */
+const RIGHTS = 0xff;
+
+const rootOf = (satpHi: number, satpLo: number): number => toUnsignedNumber(satpHi & SATP_HI.PPN, satpLo);
 const asidOf = (satpHi: number): number => (satpHi & SATP_HI.ASID) >>> SATP_HI_SHIFT.ASID;
 
 /** The privilege of loads and stores: MPP's while MPRV is set in M-mode. */

@@ -89,8 +89,11 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
   execute(fuel: number, tier: Tier): void {
     this.registers.setFuel(fuel);
     this.isCheckPoint = true;
+    const { translationCheck } = this.machine;
+    if (translationCheck !== undefined) translationCheck.executing = this;
     if (tier === "step") this.executeByStep();
     else if (this.proceed() === RESUME) this.interpreter?.run();
+    if (translationCheck !== undefined) translationCheck.executing = undefined;
   }
 
   private executeByStep(): void {
@@ -340,14 +343,15 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
 
   enterKernel(index: number): boolean {
     const { registers, machine } = this;
-    const { kernel } = machine;
+    const { kernel, translationCheck } = machine;
     const pc = registers.pc;
     if (kernel === undefined || registers.privilege !== 1 || pc < kernel.text.start || pc >= kernel.text.end)
       return false;
     registers.setWords(CELL.pc, registers.get(CELL.nextPc), registers.get(CELL.nextPc + 4));
     registers.retire();
     this.isCheckPoint = true;
-    kernel.enter(this, index);
+    if (translationCheck === undefined) kernel.enter(this, index);
+    else translationCheck.callHost(() => kernel.enter(this, index));
     return true;
   }
 
@@ -435,6 +439,7 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
 
   sfence(virtualAddress: number | undefined, asid: number | undefined): void {
     this.tlbs.flush(virtualAddress, asid);
+    this.access.model?.flush(virtualAddress, asid, asid === undefined);
     this.machine.probes.tlbFlush?.(this, virtualAddress, asid);
   }
 

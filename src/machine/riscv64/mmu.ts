@@ -128,7 +128,7 @@ function virtualPageNumber(lo: number, hi: number, level: number): number {
 }
 
 /** Privilege and permission of a leaf. S-mode never executes a user page, and reaches it only with SUM. */
-function isAllowed(request: WalkRequest, pteLo: number): boolean {
+export function isAllowed(request: WalkRequest, pteLo: number): boolean {
   const isUserPage = (pteLo & PTE.U) !== 0;
   if (request.privilege === 0 ? !isUserPage : isUserPage && (request.access === "execute" || !request.sum))
     return false;
@@ -140,4 +140,11 @@ function isAllowed(request: WalkRequest, pteLo: number): boolean {
     case "execute":
       return (pteLo & PTE.X) !== 0;
   }
+}
+
+/** The rights that a leaf's low half gives, for people: "rw- user, dirty". */
+export function describeRights(pteLo: number): string {
+  const letter = (bit: number, name: string): string => ((pteLo & bit) !== 0 ? name : "-");
+  const rights = letter(PTE.R, "r") + letter(PTE.W, "w") + letter(PTE.X, "x");
+  return `${rights} ${(pteLo & PTE.U) !== 0 ? "user" : "supervisor"}, ${(pteLo & PTE.D) !== 0 ? "dirty" : "clean"}`;
 }

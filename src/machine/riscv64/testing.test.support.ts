@@ -1,7 +1,7 @@
 /** For tests: a bare machine with a program in it, run to its end on either tier. */
 import { assemble, type AssembledCode } from "../../isa/riscv64/assembler.ts";
 import { createMachine } from "../create-machine.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine, MachineOptions } from "../machine.ts";
 import { riscv64Processor } from "./engine.ts";
 import type { RiscvHart } from "./hart.ts";
 
@@ -24,8 +24,15 @@ export interface Bench {
  * A machine with the program at the start of RAM. The program may use the labels of `EPILOGUE`: `stop` waits for ever,
  * `table` begins 64 KiB of zeros, page-aligned.
  */
-export function bench(tier: TestTier, source: string, harts = 1): Bench {
-  const machine = createMachine({ processor: riscv64Processor, ramBase: RAM, ramSize: 4 << 20, harts, tier });
+export function bench(tier: TestTier, source: string, harts = 1, options: Partial<MachineOptions> = {}): Bench {
+  const machine = createMachine({
+    ...options,
+    processor: riscv64Processor,
+    ramBase: RAM,
+    ramSize: 4 << 20,
+    harts,
+    tier,
+  });
   const program: AssembledCode = assemble(`${source}\n${EPILOGUE}`, { base: RAM });
   machine.memory.write(program.base, program.bytes);
   const [hart] = machine.harts;

@@ -10,19 +10,28 @@
  */
 import { CR0, CR4, EFER, RFLAGS, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { ATTRIBUTE } from "../../isa/x86_64/segments.ts";
-import { CR3 } from "../../isa/x86_64/paging.ts";
+import { CR3, PTE } from "../../isa/x86_64/paging.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
 import { highHalf, toNumber } from "../../lib/word64.ts";
 import type { AccessSize, BusWord } from "../bus.ts";
 import type { TlbSet } from "../engine/tlb.ts";
+import type { ModelTlb, Walked, Walker } from "../engine/translation-check.ts";
 import type { AccessType, Hart, Translation } from "../hart.ts";
 import type { EngineMachine } from "../processor.ts";
 import { isArmed, noteAccess } from "./breakpoints.ts";
 import { CELL, segmentAttributes, segmentBase, segmentLimit } from "./layout.ts";
-import { isCanonical, PHYSICAL_ADDRESS_BITS, walk, type WalkMemory, type WalkRequest, type WalkResult } from "./mmu.ts";
+import {
+  isAllowed,
+  isCanonical,
+  PHYSICAL_ADDRESS_BITS,
+  walk,
+  type WalkMemory,
+  type WalkRequest,
+  type WalkResult,
+} from "./mmu.ts";
 import type { Registers } from "./registers.ts";
 
-export type AccessMachine = Pick<EngineMachine, "bus" | "ram" | "probes">;
+export type AccessMachine = Pick<EngineMachine, "bus" | "ram" | "probes" | "translationCheck">;
 
 /** What accesses need of the predecoded code; `CodeCache` is that. Pages are counted from the start of RAM. */
 export interface CodePages {
@@ -45,9 +54,11 @@ export const newSpan = (): Span => ({ first: 0, firstSize: 0, second: 0 });
 
 /** Modes of a TLB context, above the privileges. */
 const FLAG = { WP: 1 << 4, SMEP: 1 << 5, SMAP: 1 << 6, NXE: 1 << 7, PG: 1 << 8 } as const;
+/** In `Walked.rights`: XD is set somewhere on the way. */
+const NO_EXECUTE = 1 << 31;
 const MOST_PHYSICAL = 2 ** PHYSICAL_ADDRESS_BITS;
 
-export class MemoryAccess implements WalkMemory {
+export class MemoryAccess implements WalkMemory, Walker {
   private readonly machine: AccessMachine;
   private readonly code: CodePages;
   private readonly hart: Hart;
@@ -85,6 +96,11 @@ export class MemoryAccess implements WalkMemory {
     updates: true,
   };
   private readonly result: WalkResult = { errorCode: 0, page: 0, shift: 12 };
+  /** What a real TLB could have, where stale translations are looked for. */
+  readonly model: ModelTlb | undefined;
+  readonly walked: Walked = { page: 0, shift: 12, rights: 0, isGlobal: false, path: [] };
+  readonly accessed = PTE.A;
+  readonly dirty = PTE.D;
 
   constructor(machine: AccessMachine, code: CodePages, hart: Hart, registers: Registers, tlbs: TlbSet) {
     this.machine = machine;
@@ -92,6 +108,7 @@ export class MemoryAccess implements WalkMemory {
     this.hart = hart;
     this.registers = registers;
     this.tlbs = tlbs;
+    this.model = machine.translationCheck?.createModel(hart, tlbs, this);
   }
 
   // --- Modes -------------------------------------------------------------------------------------------------------
@@ -140,7 +157,9 @@ export class MemoryAccess implements WalkMemory {
     if (isUser) flags |= 0b1111;
     else
       flags |= (request.writeProtect ? FLAG.WP : 0) | (request.smep ? FLAG.SMEP : 0) | (request.smap ? FLAG.SMAP : 0);
-    return this.tlbs.select(request.cr3Lo, request.cr3Hi, flags, hasPcid ? request.cr3Lo & CR3.PCID : 0);
+    const pcid = hasPcid ? request.cr3Lo & CR3.PCID : 0;
+    this.model?.select(pcid, toNumber(request.cr3Hi, request.cr3Lo & CR3.ADDRESS));
+    return this.tlbs.select(request.cr3Lo, request.cr3Hi, flags, pcid);
   }
 
   // --- Segments ----------------------------------------------------------------------------------------------------
@@ -212,13 +231,16 @@ export class MemoryAccess implements WalkMemory {
     let page = (lo & -4096) >>> 0;
     let mappingSize = 4096;
     if (this.isPaging) {
+      this.model?.compare(access, lo, hi);
       if (!this.walkFor(access, lo, hi, true)) {
         this.vector = VECTOR.PF;
         this.errorCode = this.result.errorCode;
         this.cr2Lo = lo;
         this.cr2Hi = hi;
+        this.forgetFaulting(lo, hi);
         return -1;
       }
+      this.model?.note(access, lo, hi, this.walked);
       page = this.result.page;
       mappingSize = 2 ** this.result.shift;
     }
@@ -226,13 +248,24 @@ export class MemoryAccess implements WalkMemory {
     return page + (lo & 4095);
   }
 
+  /** A page fault invalidates what the TLB has for the address. SDM volume 3, 4.10.4.1. */
+  private forgetFaulting(lo: number, hi: number): void {
+    const { registers, tlbs, model } = this;
+    const hasPcid = (registers.get(CELL.cr4) & CR4.PCIDE) !== 0;
+    const pcid = hasPcid ? registers.get(CELL.cr3) & CR3.PCID : 0;
+    const address = toNumber(hi, lo);
+    tlbs.flush(address, pcid);
+    model?.flush(address, pcid, false);
+  }
+
   private fill(access: AccessType, lo: number, hi: number, page: number, mappingSize: number): void {
     const { machine, code } = this;
     const ramPage = machine.ram.pageOf(page);
     const addend =
       access === "execute" ? code.recordsOf(ramPage) : (machine.ram.host + ramPage * 4096 - (lo & -4096)) | 0;
-    // The interpreter must not store to a page with decoded code by itself.
-    const isForHost = access === "store" && code.hasCode(ramPage);
+    // The interpreter must not store to a page with decoded code by itself, or to a table whose changes are watched.
+    const isForHost =
+      access === "store" && (code.hasCode(ramPage) || machine.translationCheck?.isWatched(ramPage) === true);
     if (access === "store") code.noteStoreTranslation(ramPage);
     this.tlbs.fill(access, lo & -4096, hi, page / 4096, addend, mappingSize, isForHost);
     machine.probes.tlbFill?.(this.hart, toNumber(hi, lo & -4096), page, access);
@@ -244,7 +277,44 @@ export class MemoryAccess implements WalkMemory {
     request.hi = hi;
     request.access = access;
     request.updates = updates;
-    return walk(this, request, this.result);
+    if (this.model === undefined) return walk(this, request, this.result);
+    return this.walkNoting();
+  }
+
+  /** Walks, and notes in `walked` by which entries and what they say together. */
+  private walkNoting(): boolean {
+    const { request, result, walked, registers } = this;
+    const { ram } = this.machine;
+    walked.path.length = 0;
+    if (!walk(this, request, result)) return false;
+    let common = PTE.W | PTE.U;
+    let lo = 0;
+    let noExecute = 0;
+    for (const location of walked.path) {
+      lo = ram.read32(location);
+      common &= lo;
+      if (ram.read32(location + 4) < 0) noExecute = NO_EXECUTE;
+    }
+    walked.page = result.page;
+    walked.shift = result.shift;
+    walked.isGlobal = (lo & PTE.G) !== 0 && (registers.get(CELL.cr4) & CR4.PGE) !== 0;
+    walked.rights = common | (lo & (PTE.A | PTE.D)) | noExecute;
+    return true;
+  }
+
+  look(access: AccessType, lo: number, hi: number): boolean {
+    return this.walkFor(access, lo, hi, false);
+  }
+
+  allows(access: AccessType, rights: number): boolean {
+    this.request.access = access;
+    const isAllowedNow = isAllowed(this.request, rights, (rights & NO_EXECUTE) === 0);
+    return isAllowedNow && (access !== "store" || (rights & PTE.D) !== 0);
+  }
+
+  describe(rights: number): string {
+    const letters = `r${(rights & PTE.W) !== 0 ? "w" : "-"}${(rights & NO_EXECUTE) !== 0 ? "-" : "x"}`;
+    return `${letters} ${(rights & PTE.U) !== 0 ? "user" : "supervisor"}, ${(rights & PTE.D) !== 0 ? "dirty" : "clean"}`;
   }
 
   /** As the MMU would translate now, without side effects. */
@@ -265,6 +335,7 @@ export class MemoryAccess implements WalkMemory {
     if (ram.contains(address, 8)) {
       this.pteLo = ram.read32(address);
       this.pteHi = ram.read32(address + 4);
+      if (this.model !== undefined) this.walked.path.push(address);
     } else {
       this.pteLo = -1;
       this.pteHi = -1;
@@ -273,7 +344,9 @@ export class MemoryAccess implements WalkMemory {
 
   writePteLow(address: number, lo: number): void {
     // What was read from no memory has all bits set, so only RAM is written.
-    this.machine.ram.write32(address, lo);
+    const { ram, translationCheck } = this.machine;
+    if (translationCheck === undefined) ram.write32(address, lo);
+    else translationCheck.writeAsHardware(() => ram.write32(address, lo));
   }
 
   // --- Loads and stores at linear addresses ------------------------------------------------------------------------

@@ -117,8 +117,11 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
   execute(fuel: number, tier: Tier): void {
     this.registers.setFuel(fuel);
     this.isCheckPoint = true;
+    const { translationCheck } = this.machine;
+    if (translationCheck !== undefined) translationCheck.executing = this;
     if (tier === "step") this.executeByStep();
     else if (this.proceed() === RESUME) this.run?.();
+    if (translationCheck !== undefined) translationCheck.executing = undefined;
   }
 
   private executeByStep(): void {
@@ -448,6 +451,7 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     resetHart(registers, this.id === 0);
     registers.set(CELL.waiting, WAITING.start);
     this.tlbs.flush(undefined, undefined);
+    this.access.model?.flush(undefined, undefined, true);
     this.onModesChanged();
   }
 
@@ -499,13 +503,14 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
 
   enterKernel(index: number): boolean {
     const { registers, machine } = this;
-    const { kernel } = machine;
+    const { kernel, translationCheck } = machine;
     const { pc } = registers;
     if (kernel === undefined || registers.cpl !== 0 || pc < kernel.text.start || pc >= kernel.text.end) return false;
     registers.setWords(CELL.pc, registers.get(CELL.nextPc), registers.get(CELL.nextPc + 4));
     registers.retire();
     this.isCheckPoint = true;
-    kernel.enter(this, index);
+    if (translationCheck === undefined) kernel.enter(this, index);
+    else translationCheck.callHost(() => kernel.enter(this, index));
     return true;
   }
 
@@ -520,10 +525,12 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     machine.probes.addressSpace?.(this, registers.get(CELL.cr3 + 4), registers.get(CELL.cr3));
   }
 
-  /** Global translations go as well: the TLB does not tell them apart. */
-  flush(virtualAddress: number | undefined, pcid: number | undefined): void {
-    this.tlbs.flush(virtualAddress, pcid);
-    this.machine.probes.tlbFlush?.(this, virtualAddress, pcid);
+  /** The TLB does not tell global translations apart: where they are to go it flushes every PCID. */
+  flush(virtualAddress: number | undefined, pcid: number | undefined, takesGlobal = pcid === undefined): void {
+    const reach = takesGlobal ? undefined : pcid;
+    this.tlbs.flush(virtualAddress, reach);
+    this.access.model?.flush(virtualAddress, pcid, takesGlobal);
+    this.machine.probes.tlbFlush?.(this, virtualAddress, reach);
   }
 
   flushExecuteTranslations(): void {

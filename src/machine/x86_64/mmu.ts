@@ -134,7 +134,7 @@ function hasReservedBits(pteLo: number, pteHi: number, level: number, isLeaf: bo
 }
 
 /** SDM volume 3, 4.6.1. */
-function isAllowed(request: WalkRequest, common: number, isExecutable: boolean): boolean {
+export function isAllowed(request: WalkRequest, common: number, isExecutable: boolean): boolean {
   const isUserPage = (common & PTE.U) !== 0;
   const isWritable = (common & PTE.W) !== 0;
   if (request.isUser) {

@@ -3,7 +3,7 @@
  * and the door to the resident kernel. Intel SDM volume 2, "Operation" of each.
  */
 import type { Decoded } from "../../isa/x86_64/decode-types.ts";
-import { INVPCID } from "../../isa/x86_64/paging.ts";
+import { CR3, INVPCID } from "../../isa/x86_64/paging.ts";
 import { CR4, GPR, RFLAGS } from "../../isa/x86_64/registers.ts";
 import { VECTOR } from "../../isa/x86_64/vectors.ts";
 import { toNumber } from "../../lib/word64.ts";
@@ -146,15 +146,19 @@ const xsetbv: SystemSemantics = (hart) => {
 
 // --- Caches --------------------------------------------------------------------------------------------------------
 
+const hasPcids = ({ registers }: SystemHart): boolean => (registers.get(CELL.cr4) & CR4.PCIDE) !== 0;
+const currentPcid = (hart: SystemHart): number => (hasPcids(hart) ? hart.registers.get(CELL.cr3) & CR3.PCID : 0);
+
 const invlpg = privileged((hart, decoded) => {
   const { operands, access } = hart;
   // A non-canonical address has no translation.
-  if (operands.linear(decoded, 0, 1, "load")) hart.flush(toNumber(access.linearHi, access.linearLo), undefined);
+  if (!operands.linear(decoded, 0, 1, "load")) return "done";
+  hart.flush(toNumber(access.linearHi, access.linearLo), currentPcid(hart), true);
   return "done";
 });
 
 const invpcid = privileged((hart, decoded) => {
-  const { registers, operands } = hart;
+  const { operands } = hart;
   const descriptor = new Uint8Array(16);
   if (!operands.readMemory(decoded, descriptor)) return "faulted";
   const view = new DataView(descriptor.buffer);
@@ -163,7 +167,7 @@ const invpcid = privileged((hart, decoded) => {
   const addressHi = view.getInt32(12, true);
   operands.read(decoded, 0);
   const kind = operands.valueLo >>> 0;
-  const hasPcid = (registers.get(CELL.cr4) & CR4.PCIDE) !== 0;
+  const hasPcid = hasPcids(hart);
   if (operands.valueHi !== 0 || kind > INVPCID.all) return generalProtection(hart);
   if (pcid > 0xfff || view.getUint32(4, true) !== 0) return generalProtection(hart);
   if (kind <= INVPCID.pcid && !hasPcid && pcid !== 0) return generalProtection(hart);
@@ -171,6 +175,7 @@ const invpcid = privileged((hart, decoded) => {
   hart.flush(
     kind === INVPCID.address ? toNumber(addressHi, addressLo) : undefined,
     kind <= INVPCID.pcid ? pcid : undefined,
+    kind === INVPCID.allWithGlobal,
   );
   return "done";
 });

@@ -93,7 +93,7 @@ export function setCr3(hart: SystemHart, lo: number, hi: number, keeps: boolean)
   const { registers } = hart;
   const hasPcid = (registers.get(CELL.cr4) & CR4.PCIDE) !== 0;
   registers.setWords(CELL.cr3, lo, hi);
-  if (!keeps) hart.flush(undefined, hasPcid ? lo & CR3.PCID : undefined);
+  if (!keeps) hart.flush(undefined, hasPcid ? lo & CR3.PCID : 0, false);
   hart.onModesChanged();
   hart.onSpaceChanged();
 }

@@ -40,7 +40,8 @@ export interface SystemHart {
   /** CR3 was written: tells the probe. */
   onSpaceChanged(): void;
   /** Drops translations: of an address or all, of a PCID or all. */
-  flush(virtualAddress: number | undefined, pcid: number | undefined): void;
+  /** `takesGlobal`, which is by default where all PCIDs are meant: global translations go as well. */
+  flush(virtualAddress: number | undefined, pcid: number | undefined, takesGlobal?: boolean): void;
   /** `int` and its kin: delivers the vector, from the next instruction. */
   interrupt(vector: number, source: "software" | "trap"): void;
   /** `syscall` or `sysenter` at `pc` has gone to its handler from that privilege. */

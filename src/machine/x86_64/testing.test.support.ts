@@ -13,7 +13,7 @@ import { assemble } from "../../isa/x86_64/assembler.ts";
 import { PTE } from "../../isa/x86_64/paging.ts";
 import { CR0, CR4, EFER, GPR, SEGMENT } from "../../isa/x86_64/registers.ts";
 import { createMachine } from "../create-machine.ts";
-import type { Machine, TrapEvent } from "../machine.ts";
+import type { Machine, MachineOptions, TrapEvent } from "../machine.ts";
 import { x86Processor } from "./engine.ts";
 import type { X86Hart } from "./hart.ts";
 
@@ -119,8 +119,14 @@ export interface Bench {
 const ALL = PTE.P | PTE.W | PTE.U;
 const INTERRUPT_GATE = 0x8e00;
 
-export function bench(tier: TestTier, source: string, start: keyof typeof STACK = "kernel"): Bench {
+export function bench(
+  tier: TestTier,
+  source: string,
+  start: keyof typeof STACK = "kernel",
+  options: Partial<MachineOptions> = {},
+): Bench {
   const machine = createMachine({
+    ...options,
     processor: x86Processor,
     ramBase: 0,
     ramSize: 4 << 20,

@@ -18,13 +18,15 @@ import type { Platform, PlatformOptions } from "../platform.ts";
 /** Instructions of a run that counts as more than a moment: ten times as many as it takes to the prompt. */
 const JOIN_AFTER = 3_000_000;
 
-export function createRiscvPlatform({ memoryBytes, harts, bootTime, consoleOutput }: PlatformOptions): Platform {
+export function createRiscvPlatform(options: PlatformOptions): Platform {
+  const { memoryBytes, harts, bootTime, consoleOutput, onStaleTranslation } = options;
   const machine = createMachine({
     processor: riscv64Processor,
     ramBase: RAM_BASE,
     ramSize: memoryBytes,
     harts,
     joinAfter: JOIN_AFTER,
+    ...(onStaleTranslation === undefined ? {} : { onStaleTranslation }),
   });
   const board = populateVirtBoard(machine, { bootTime, consoleOutput });
   machine.memory.write(RAM_BASE, bootImage().bytes);

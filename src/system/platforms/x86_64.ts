@@ -19,13 +19,15 @@ const JOIN_AFTER = 3_000_000;
 /** Translated code is ten times as fast as interpreted code, so it is looked for soon. */
 const HOTNESS = { pause: 5_000_000, samples: 64, quantum: 10_000, threshold: 3 };
 
-export function createX86Platform({ memoryBytes, harts, bootTime, consoleOutput }: PlatformOptions): Platform {
+export function createX86Platform(options: PlatformOptions): Platform {
+  const { memoryBytes, harts, bootTime, consoleOutput, onStaleTranslation } = options;
   const machine = createMachine({
     processor: x86Processor,
     ramBase: RAM_BASE,
     ramSize: memoryBytes,
     harts,
     joinAfter: JOIN_AFTER,
+    ...(onStaleTranslation === undefined ? {} : { onStaleTranslation }),
     hotness: HOTNESS,
     resetPc: IMAGE_BASE,
   });
