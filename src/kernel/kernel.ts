@@ -15,6 +15,7 @@ import type { PhysicalMemory } from "../machine/physical-memory.ts";
 import type { Arch } from "./arch/arch.ts";
 import type { FileState } from "./fs/types.ts";
 import type { HostPorts } from "./host.ts";
+import type { SharedMemoryState } from "./ipc/types.ts";
 import type { AddressSpace, MemoryState } from "./mem/types.ts";
 import type { KernelProbes } from "./probes.ts";
 import type { Process, SchedulerState, Thread } from "./process/types.ts";
@@ -41,6 +42,8 @@ export interface KernelState {
   /** What each hart holds, by hart id. */
   readonly harts: HartState[];
   readonly files: FileState;
+  /** System V shared memory. */
+  readonly sharedMemory: SharedMemoryState;
   readonly ttys: TtyState;
   /** Counters that /proc and the tracer show. */
   readonly counters: KernelCounters;

@@ -303,6 +303,7 @@ function startUserSpace(k: Kernel, options: BootOptions): void {
   const console = createTty(k, "console", UART_CHANNEL);
   const root = mountRoot(k, options);
   mountAt(k, root, "dev", "devfs");
+  mountOver(k, "/dev/shm", "tmpfs");
   mountAt(k, root, "proc", "procfs");
   if (options.init === undefined) {
     const reaper = createReaper(k);
@@ -346,9 +347,14 @@ function mountAt(k: Kernel, root: PathRef, name: string, kind: "devfs" | "procfs
   if (typeof resolveFromRoot(k, `/${name}`) === "string" && !root.mount.flags.readOnly) {
     filesystemOperations(filesystem).create(k, root.inode, name, { kind: "directory", mode: 0o755, uid: 0, gid: 0 });
   }
-  const place = resolveFromRoot(k, `/${name}`);
+  mountOver(k, `/${name}`, kind);
+}
+
+/** Mounts a new file system on a directory that is there; the log says if that is not possible. */
+function mountOver(k: Kernel, path: string, kind: "devfs" | "procfs" | "tmpfs"): void {
+  const place = resolveFromRoot(k, path);
   const mounted = typeof place === "string" ? place : mountFilesystem(k, kind, place);
-  if (typeof mounted === "string") k.probes.log?.(`cannot mount ${kind} on /${name}: ${mounted}`);
+  if (typeof mounted === "string") k.probes.log?.(`cannot mount ${kind} on ${path}: ${mounted}`);
 }
 
 function assertInvariants(k: Kernel): void {

@@ -3,7 +3,8 @@
 import type { FrameNumber } from "../lib/address.ts";
 import { virtAddr } from "../lib/address.ts";
 import type { HartState, KernelConfig, KernelState } from "../kernel/kernel.ts";
-import { createFileState } from "../kernel/fs/state.ts";
+import { createFileState, FIRST_MOUNT_ID } from "../kernel/fs/state.ts";
+import { createSharedMemoryState } from "../kernel/ipc/shared-memory.ts";
 import { emptySpace } from "../kernel/mem/address-space.ts";
 import { createFrameState } from "../kernel/mem/frames.ts";
 import { createOvercommitState } from "../kernel/mem/overcommit.ts";
@@ -31,6 +32,7 @@ export function createKernelState(config: KernelConfig, ram: RamRange, harts: nu
       kernelStack: virtAddr(0),
     })),
     files: createFileState(),
+    sharedMemory: createSharedMemoryState(),
     ttys: createTtyState(),
     counters: {
       systemCalls: 0,
@@ -42,7 +44,7 @@ export function createKernelState(config: KernelConfig, ram: RamRange, harts: nu
       unknownCalls: new Map(),
     },
     random: seedRandom(config.randomSeed),
-    nextIds: { vmo: 1, pipe: 1, openFile: 1, mount: 1 },
+    nextIds: { vmo: 1, pipe: 1, openFile: 1, mount: FIRST_MOUNT_ID },
     hostname: "vitrine",
     domainname: "(none)",
     clockOffset: { seconds: 0, nanoseconds: 0 },

@@ -20,7 +20,8 @@ import {
 import { adviseRange, MREMAP, remapRange } from "../../src/kernel/mem/remap.ts";
 import type { AddressSpace, Protection } from "../../src/kernel/mem/types.ts";
 import { copyFromUser, copyToUser, readUserString } from "../../src/kernel/mem/user-memory.ts";
-import { createVmo, releaseVmo, residentFrame, truncateVmo, vmoPage } from "../../src/kernel/mem/vmo.ts";
+import { resizeVmo } from "../../src/kernel/mem/file-vmo.ts";
+import { createVmo, releaseVmo, residentFrame, vmoPage } from "../../src/kernel/mem/vmo.ts";
 import { eachArch } from "../support/architectures.ts";
 import { createMemoryKernel } from "../support/memory-kernel.ts";
 
@@ -297,7 +298,7 @@ eachArch(({ arch, test }) => {
     for (const base of [AT, AT + 0x10_0000])
       for (let page = 0; page < 3; page++) assert.equal(peek(k, space, base + page * PAGE_SIZE), 0x11 * (page + 1));
     poke(k, space, AT + 0x10_0000 + 2 * PAGE_SIZE, 1);
-    truncateVmo(k, vmo, PAGE_SIZE + 100);
+    resizeVmo(k, vmo, 3 * PAGE_SIZE, PAGE_SIZE + 100);
     isFine(k);
     for (const base of [AT, AT + 0x10_0000]) {
       assert.deepEqual(
@@ -306,7 +307,7 @@ eachArch(({ arch, test }) => {
       );
       assert.equal(handlePageFault(k, space, virtAddr(base + 2 * PAGE_SIZE), "read").kind, "signal");
     }
-    truncateVmo(k, vmo, 3 * PAGE_SIZE);
+    resizeVmo(k, vmo, PAGE_SIZE + 100, 3 * PAGE_SIZE);
     assert.equal(peek(k, space, AT + 2 * PAGE_SIZE), 0);
     assert.equal(peek(k, space, AT + 0x10_0000 + 2 * PAGE_SIZE), 0);
     isFine(k);

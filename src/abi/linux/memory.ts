@@ -62,6 +62,3 @@ export const MCL_CURRENT = 1;
 export const MCL_FUTURE = 2;
 export const MCL_ONFAULT = 4;
 export const MLOCK_ONFAULT = 1;
-
-export const MFD_CLOEXEC = 1;
-export const MFD_ALLOW_SEALING = 2;

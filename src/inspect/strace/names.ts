@@ -1,6 +1,7 @@
 // Names of flags and constants as the tracer prints them, taken from the ABI's own constants by prefix.
 
 import * as futex from "../../abi/linux/futex.ts";
+import * as ipc from "../../abi/linux/ipc.ts";
 import * as ioctl from "../../abi/linux/ioctl.ts";
 import * as memory from "../../abi/linux/memory.ts";
 import * as mount from "../../abi/linux/mount.ts";
@@ -78,6 +79,24 @@ export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   madvise: enumeration(byPrefix(memory, "MADV_")),
   msync: bits(byPrefix(memory, "MS_")),
   mlockall: bits(byPrefix(memory, "MCL_")),
+  "ipc-key": enumeration(pick(ipc, ["IPC_PRIVATE"])),
+  shmget: bits(pick(ipc, ["IPC_CREAT", "IPC_EXCL", "SHM_HUGETLB", "SHM_NORESERVE"]), { radix: 8 }),
+  shmat: bits(pick(ipc, ["SHM_RDONLY", "SHM_RND", "SHM_REMAP", "SHM_EXEC"])),
+  shmctl: enumeration(
+    pick(ipc, [
+      "IPC_RMID",
+      "IPC_SET",
+      "IPC_STAT",
+      "IPC_INFO",
+      "SHM_LOCK",
+      "SHM_UNLOCK",
+      "SHM_STAT",
+      "SHM_INFO",
+      "SHM_STAT_ANY",
+    ]),
+  ),
+  memfd: bits(byPrefix(ipc, "MFD_", ["MFD_NAME_LIMIT"])),
+  seals: bits(byPrefix(ipc, "F_SEAL_")),
   mount: bits(byPrefix(mount, "MS_")),
   umount: bits(pick(mount, ["MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW"])),
   clone: bits(byPrefix(process, "CLONE_", ["CLONE_ARGS_SIZE_VER0", "CLONE_ARGS_SIZE", "CLONE_CLEAR_SIGHAND_HIGH"]), {

@@ -7,7 +7,18 @@
 import { ERRNO, errnoName } from "../../abi/linux/errno.ts";
 import { FIONBIO, FIONREAD, TIOCGPGRP, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ } from "../../abi/linux/ioctl.ts";
 import { MREMAP_FIXED } from "../../abi/linux/memory.ts";
-import { F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_CREAT, O_DIRECTORY, O_TMPFILE } from "../../abi/linux/open-flags.ts";
+import { IPC_INFO, IPC_SET, IPC_STAT, SHM_INFO, SHM_STAT, SHM_STAT_ANY } from "../../abi/linux/ipc.ts";
+import {
+  F_ADD_SEALS,
+  F_GET_SEALS,
+  F_GETFD,
+  F_GETFL,
+  F_SETFD,
+  F_SETFL,
+  O_CREAT,
+  O_DIRECTORY,
+  O_TMPFILE,
+} from "../../abi/linux/open-flags.ts";
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_CHILD_SETTID,
@@ -43,7 +54,7 @@ const PATH_LIMIT = 4096;
 
 /** Whether the argument can only be shown when the call is complete. */
 export function isShownAtExit(row: SyscallRow, spec: ArgumentSpec): boolean {
-  if (row.name === "ioctl" && spec.name === "argp") return true;
+  if ((row.name === "ioctl" && spec.name === "argp") || (row.name === "shmctl" && spec.name === "buf")) return true;
   const direction = spec.show?.split(":")[1];
   return direction === "out" || direction === "inout";
 }
@@ -91,7 +102,11 @@ function tableOf(context: ShowContext, spec: ArgumentSpec): NameTable | undefine
   return spec.show === undefined ? undefined : NAME_TABLES[spec.show];
 }
 
-const FCNTL_ARGUMENTS: Readonly<Record<number, string>> = { [F_SETFD]: "descriptor-flags", [F_SETFL]: "open" };
+const FCNTL_ARGUMENTS: Readonly<Record<number, string>> = {
+  [F_SETFD]: "descriptor-flags",
+  [F_SETFL]: "open",
+  [F_ADD_SEALS]: "seals",
+};
 
 /** How many arguments are shown: what a call does not look at in this case is left out, as strace does. */
 export function shownArguments(row: SyscallRow, args: Int32Array): number {
@@ -104,7 +119,7 @@ export function shownArguments(row: SyscallRow, args: Int32Array): number {
       return (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) === 0 ? upTo("flags") : upTo("mode");
     }
     case "fcntl":
-      return [F_GETFD, F_GETFL].includes(args[2] ?? 0) ? 2 : 3;
+      return [F_GETFD, F_GETFL, F_GET_SEALS].includes(args[2] ?? 0) ? 2 : 3;
     case "clone": {
       const flags = args[0] ?? 0;
       const used = [
@@ -168,9 +183,10 @@ export function showOutcome(row: SyscallRow | undefined, result: SyscallResult):
   return typeof result === "number" ? showResult(row, result) : showError(ERRNO[result as keyof typeof ERRNO] ?? 0);
 }
 
-/** What lies behind a pointer: its row says, or for ioctl the request. */
+/** What lies behind a pointer: its row says, or for ioctl the request, for shmctl the command. */
 function whatLiesThere({ row, args }: ShowContext, spec: ArgumentSpec): string {
   if (row.name === "ioctl") return IOCTL_ARGUMENTS[args[2] ?? 0] ?? "";
+  if (row.name === "shmctl") return SHMCTL_ARGUMENTS[args[2] ?? 0] ?? "";
   // What is left of a sleep is written only when a signal ends it.
   if (row.name.endsWith("nanosleep") && spec.name.startsWith("rem")) return "";
   return spec.show ?? "";
@@ -183,6 +199,15 @@ const IOCTL_ARGUMENTS: Readonly<Record<number, string>> = {
   [TIOCSPGRP]: "int:in",
   [FIONREAD]: "int:out",
   [FIONBIO]: "int:in",
+};
+
+const SHMCTL_ARGUMENTS: Readonly<Record<number, string>> = {
+  [IPC_SET]: "shmid_ds:in",
+  [IPC_STAT]: "shmid_ds:out",
+  [SHM_STAT]: "shmid_ds:out",
+  [SHM_STAT_ANY]: "shmid_ds:out",
+  [IPC_INFO]: "shminfo:out",
+  [SHM_INFO]: "shm_info:out",
 };
 
 type PointerFormat = (context: ShowContext, address: number, where: string | undefined) => string | undefined;
@@ -295,6 +320,16 @@ const POINTERS: Readonly<Record<string, PointerFormat>> = {
   sysinfo: structure(
     112,
     (bytes) => `{uptime=${readU64(bytes, 0)}, totalram=${readU64(bytes, 32)}, freeram=${readU64(bytes, 40)}, ...}`,
+  ),
+  shmid_ds: structure(112, (bytes) => {
+    const mode = readU32(bytes, 20);
+    const permissions = `{uid=${readU32(bytes, 4)}, gid=${readU32(bytes, 8)}, mode=${showMode(mode)}, key=${readI32(bytes, 0)}, cuid=${readU32(bytes, 12)}, cgid=${readU32(bytes, 16)}}`;
+    return `{shm_perm=${permissions}, shm_segsz=${readU64(bytes, 48)}, shm_cpid=${readI32(bytes, 80)}, shm_lpid=${readI32(bytes, 84)}, shm_nattch=${readU64(bytes, 88)}, ...}`;
+  }),
+  shminfo: structure(72, (bytes) => `{shmmax=${readU64(bytes, 0)}, shmmni=${readU64(bytes, 16)}, ...}`),
+  shm_info: structure(
+    48,
+    (bytes) => `{used_ids=${readI32(bytes, 0)}, shm_tot=${readU64(bytes, 8)}, shm_rss=${readU64(bytes, 16)}, ...}`,
   ),
   winsize: structure(8, (bytes) => `{ws_row=${readU16(bytes, 0)}, ws_col=${readU16(bytes, 2)}, ...}`),
   pollfd: (context, address, where) => {

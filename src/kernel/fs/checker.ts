@@ -1,6 +1,6 @@
 // Checks the numbered invariants of files over the whole state (docs/invariants.md). Slow: for tests, after each kernel entry.
 //
-// INV-40  an open file has as many references as descriptors hold it; an inode as many as open files (and mappings of a host's file) hold it
+// INV-40  an open file has as many references as descriptors hold it; an inode as many as open files and mappings hold it
 // INV-41  a pipe's ends are its open files' access modes, and a pipe with neither is gone
 // INV-42  link counts, places, and what a tmpfs has charged agree with its tree
 // INV-43  no descriptor below a table's lowest-free mark is free
@@ -16,13 +16,14 @@ export function checkFileInvariants(k: Kernel): string[] {
   const problems: string[] = [];
   const uses = checkReferences(k, problems);
   checkPipes(k, problems);
-  for (const filesystem of new Set(k.state.files.mounts.map((mount) => mount.filesystem))) {
+  const { memory, mounts } = k.state.files;
+  for (const filesystem of new Set([memory, ...mounts].map((mount) => mount.filesystem))) {
     if (filesystem.kind === "tmpfs" || filesystem.kind === "devfs") checkTree(filesystem, uses, problems);
   }
   return problems;
 }
 
-/** INV-40 and INV-43. Returns how many open files hold each inode. */
+/** INV-40 and INV-43. Returns how often each inode is held. */
 function checkReferences(k: Kernel, problems: string[]): Map<Inode, number> {
   const held = new Map<OpenFile, number>();
   const tables = new Set<FileTable>();
@@ -43,12 +44,16 @@ function checkReferences(k: Kernel, problems: string[]): Map<Inode, number> {
     }
     uses.set(file.inode, (uses.get(file.inode) ?? 0) + 1);
   }
-  const open = new Map(uses);
-  // A mapping of a host's file keeps its handle open.
   for (const space of k.state.memory.spaces.values()) {
     for (const { file } of regionsOf(space)) {
-      if (file?.inode.content.kind === "hostfs") uses.set(file.inode, (uses.get(file.inode) ?? 0) + 1);
+      if (file !== undefined) uses.set(file.inode, (uses.get(file.inode) ?? 0) + 1);
     }
+  }
+  for (const { id, attaches, inode } of k.state.sharedMemory.segments.values()) {
+    const mapped = uses.get(inode) ?? 0;
+    if (attaches !== mapped)
+      problems.push(`INV-40: segment ${id} counts ${attaches} attaches, ${mapped} regions show it`);
+    uses.set(inode, mapped + 1);
   }
   for (const file of held.keys()) {
     if (!k.state.files.openFiles.has(file))
@@ -60,7 +65,7 @@ function checkReferences(k: Kernel, problems: string[]): Map<Inode, number> {
       problems.push(`INV-40: ${describe(inode)} has ${inode.references} references, ${expected} uses`);
     }
   }
-  return open;
+  return uses;
 }
 
 function checkPipes(k: Kernel, problems: string[]): void {

@@ -30,7 +30,7 @@ const LINKS: readonly { readonly name: string; readonly target: string }[] = [
   { name: "stderr", target: "/proc/self/fd/2" },
 ];
 
-/** Makes a devfs with the standard nodes and links, and an empty `shm`. */
+/** Makes a devfs with the standard nodes and links, and an empty `shm` for a tmpfs to be mounted on. */
 export function createDevfs(k: Kernel, source: string): Filesystem {
   const filesystem = createTmpfs(k, "devfs", {
     source,

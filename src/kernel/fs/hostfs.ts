@@ -14,6 +14,7 @@ import type { HostAttributes, HostDirectory } from "../host.ts";
 import type { Kernel } from "../kernel.ts";
 import { createInode, failed } from "./inode.ts";
 import { createFilesystem } from "./state.ts";
+import { resizeVmo } from "../mem/file-vmo.ts";
 import { residentFrame } from "../mem/vmo.ts";
 import type { DirectoryEntry, Filesystem, FilesystemOperations, Inode, InodeContent } from "./types.ts";
 
@@ -143,8 +144,8 @@ export const hostfsOperations: FilesystemOperations = {
     if (typeof handle === "string") return handle;
     const count = hostOf(k, inode).writeAt(handle, offset, bytes);
     if (typeof count === "string") return count;
+    setSize(k, inode, Math.max(inode.size, offset + count));
     if (inode.vmo !== undefined) updateCachedPages(k, inode, offset, bytes.subarray(0, count));
-    inode.size = Math.max(inode.size, offset + count);
     return count;
   },
 
@@ -152,7 +153,7 @@ export const hostfsOperations: FilesystemOperations = {
     const handle = openHandle(k, inode, "write");
     if (typeof handle === "string") return handle;
     const done = hostOf(k, inode).truncate(handle, size);
-    if (done === 0) inode.size = size;
+    if (done === 0) setSize(k, inode, size);
     return done;
   },
 
@@ -162,7 +163,7 @@ export const hostfsOperations: FilesystemOperations = {
     const host = hostOf(k, inode);
     const attributes = content.handle === undefined ? host.stat(content.path) : host.statHandle(content.handle);
     if (typeof attributes === "string") return attributes;
-    takeAttributes(inode, attributes);
+    takeAttributes(k, inode, attributes);
     return 0;
   },
 
@@ -235,7 +236,7 @@ function inodeFor(k: Kernel, directory: Inode, name: string, path: string[], att
   const key = path.join("/");
   const known = filesystem.known.get(key);
   if (known !== undefined && known.kind === attributes.kind && known.number === attributes.inode) {
-    takeAttributes(known, attributes);
+    takeAttributes(k, known, attributes);
     return known;
   }
   const inode = makeInode(k, filesystem, path, attributes);
@@ -252,24 +253,30 @@ function makeInode(k: Kernel, filesystem: Filesystem, path: readonly string[], a
       : { kind: "hostfs", path, handle: undefined, writable: false };
   const { kind, mode } = attributes;
   const inode = createInode(k, filesystem, { kind, mode, uid: 0, gid: 0, content, number: attributes.inode });
-  takeAttributes(inode, attributes);
+  takeAttributes(k, inode, attributes);
   return inode;
 }
 
-function takeAttributes(inode: Inode, attributes: HostAttributes): void {
+function takeAttributes(k: Kernel, inode: Inode, attributes: HostAttributes): void {
   inode.mode = attributes.mode & 0o7777;
   inode.nlink = attributes.nlink;
-  inode.size = attributes.size;
+  setSize(k, inode, attributes.size);
   inode.atime = { ...attributes.atime };
   inode.mtime = { ...attributes.mtime };
   inode.ctime = { ...attributes.ctime };
+}
+
+/** Mappings follow the size, whoever changed it. */
+function setSize(k: Kernel, inode: Inode, size: number): void {
+  if (inode.vmo !== undefined && size !== inode.size) resizeVmo(k, inode.vmo, inode.size, size);
+  inode.size = size;
 }
 
 /** Forgets inodes that nothing has open, oldest first, until half are left. A directory in use as a parent is kept by its children. */
 function forgetUnused(filesystem: Filesystem): void {
   for (const [path, inode] of filesystem.known) {
     if (filesystem.known.size <= KNOWN_LIMIT / 2) break;
-    if (inode.references === 0 && (inode.vmo?.references ?? 0) === 0) filesystem.known.delete(path);
+    if (inode.references === 0) filesystem.known.delete(path);
   }
 }
 

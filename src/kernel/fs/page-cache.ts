@@ -6,45 +6,34 @@
 import type { Errno } from "../../abi/linux/errno.ts";
 import { PAGE_SIZE } from "../../lib/address.ts";
 import type { Kernel } from "../kernel.ts";
-import { createVmo, storeDirtyPages, truncateVmo } from "../mem/vmo.ts";
+import { writeBack } from "../mem/file-vmo.ts";
 import type { Vmo } from "../mem/types.ts";
+import { createVmo, retainVmo } from "../mem/vmo.ts";
 import { filesystemOperations } from "./filesystem-operations.ts";
 import { failed } from "./inode.ts";
 import { contentsOf } from "./tmpfs.ts";
 import type { Inode, PathRef } from "./types.ts";
 
-/** The VMO of a regular file's contents. The caller maps it, and so holds it. ENODEV where contents are no pages (procfs). */
+/** The VMO of a regular file's contents, with a reference that is the caller's. ENODEV where contents are no pages (procfs). */
 export function fileVmo(k: Kernel, inode: Inode): Vmo | Errno {
   if (inode.kind !== "file") return "ENODEV";
-  const pages = Math.ceil(inode.size / PAGE_SIZE);
   if (inode.content.kind === "tmpfs-file") {
     const vmo = contentsOf(k, inode);
-    vmo.lengthPages = Math.max(vmo.lengthPages, pages);
+    retainVmo(vmo);
     return vmo;
   }
   if (inode.content.kind !== "hostfs") return "ENODEV";
   const refreshed = filesystemOperations(inode.filesystem).refresh(k, inode);
   if (failed(refreshed)) return refreshed;
-  if (inode.vmo === undefined) {
-    inode.vmo = createVmo(k, { kind: "inode", inode }, 0);
-    inode.vmo.references = 0;
-  }
-  syncVmoLength(k, inode);
+  if (inode.vmo === undefined) inode.vmo = createVmo(k, { kind: "inode", inode }, Math.ceil(inode.size / PAGE_SIZE));
+  else retainVmo(inode.vmo);
   return inode.vmo;
 }
 
-/** Follows a change of the file's size in the page cache: pages beyond the end leave every mapping. */
-export function syncVmoLength(k: Kernel, inode: Inode): void {
-  if (inode.vmo === undefined) return;
-  const pages = Math.ceil(inode.size / PAGE_SIZE);
-  if (pages < inode.vmo.lengthPages) truncateVmo(k, inode.vmo, inode.size);
-  else inode.vmo.lengthPages = pages;
-}
-
-/** Stores what shared mappings wrote, then has the file system make it durable. */
-export function syncInode(k: Kernel, inode: Inode): 0 | Errno {
-  if (inode.content.kind === "hostfs" && inode.vmo !== undefined) {
-    const stored = storeDirtyPages(k, inode.vmo);
+/** Stores what shared mappings wrote to bytes [start, end), then has the file system make it durable. */
+export function syncInode(k: Kernel, inode: Inode, start = 0, end = Infinity): 0 | Errno {
+  if (inode.vmo !== undefined) {
+    const stored = writeBack(k, inode.vmo, Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
     if (failed(stored)) return stored;
   }
   return filesystemOperations(inode.filesystem).sync(k, inode);

@@ -2,14 +2,33 @@
 
 import type { Kernel } from "../kernel.ts";
 import { createInode } from "./inode.ts";
-import type { Filesystem, FilesystemKind, FileState, Inode, InodeKind, InodeContent } from "./types.ts";
+import type { Filesystem, FilesystemKind, FileState, Inode, InodeKind, InodeContent, Mount } from "./types.ts";
 
-/** Ids of others count from 1: the device number that stat shows tells file systems apart. */
+/** Ids of others count on: the device number that stat shows tells file systems apart. */
 const ANONYMOUS_ID = 0;
+const MEMORY_ID = 1;
+/** The first id of what is mounted. */
+export const FIRST_MOUNT_ID = 2;
 
 /** State before anything is mounted. */
 export function createFileState(): FileState {
-  const filesystem = createFilesystem("anonymous", ANONYMOUS_ID, "anon_inodefs", undefined);
+  return {
+    mounts: [],
+    walker: 0,
+    anonymous: createHiddenMount("anonymous", ANONYMOUS_ID, "anon_inodefs", true),
+    memory: createHiddenMount("tmpfs", MEMORY_ID, "tmpfs", false),
+    pipes: new Map(),
+    caches: { sizes: new Map(), total: 0 },
+    pipeCapacity: 0,
+    descriptorSlots: 0,
+    openFiles: new Set(),
+    locks: new Map(),
+  };
+}
+
+/** A mount that no path leads to, of a file system with an empty root. */
+function createHiddenMount(kind: FilesystemKind, id: number, source: string, noExec: boolean): Mount {
+  const filesystem = createFilesystem(kind, id, source, undefined);
   // A mount needs a root, which needs its file system: the one knot that is tied by hand.
   const root: Inode = {
     filesystem,
@@ -18,7 +37,7 @@ export function createFileState(): FileState {
     mode: 0o700,
     uid: 0,
     gid: 0,
-    nlink: 1,
+    nlink: 2,
     size: 0,
     atime: { seconds: 0, nanoseconds: 0 },
     mtime: { seconds: 0, nanoseconds: 0 },
@@ -30,25 +49,9 @@ export function createFileState(): FileState {
     references: 1,
   };
   filesystem.root = root;
-  return {
-    mounts: [],
-    walker: 0,
-    anonymous: {
-      id: ANONYMOUS_ID,
-      filesystem,
-      root,
-      over: undefined,
-      parent: undefined,
-      flags: { readOnly: false, noExec: true, noSuid: true },
-      path: "",
-    },
-    pipes: new Map(),
-    caches: { sizes: new Map(), total: 0 },
-    pipeCapacity: 0,
-    descriptorSlots: 0,
-    openFiles: new Set(),
-    locks: new Map(),
-  };
+  filesystem.inodeCount = 1;
+  const flags = { readOnly: false, noExec, noSuid: true };
+  return { id, filesystem, root, over: undefined, parent: undefined, flags, path: "" };
 }
 
 /** A file system without its root, which the kind's own code sets. */

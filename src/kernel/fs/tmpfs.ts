@@ -7,20 +7,37 @@
 // devfs is a tmpfs with device nodes in it.
 
 import type { Errno } from "../../abi/linux/errno.ts";
-import { frameAddress, PAGE_SIZE } from "../../lib/address.ts";
+import {
+  F_SEAL_EXEC,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+} from "../../abi/linux/ipc.ts";
+import { frameAddress, PAGE_SIZE, type FrameNumber } from "../../lib/address.ts";
 import type { Kernel } from "../kernel.ts";
+import { resizeVmo } from "../mem/file-vmo.ts";
 import { pageCount, slotAt } from "../mem/page-map.ts";
 import { vmoPageOrReclaim } from "../mem/reclaim.ts";
-import { createVmo, releaseVmo, truncateVmo } from "../mem/vmo.ts";
+import { createVmo, releaseVmo, residentFrame } from "../mem/vmo.ts";
 import type { Vmo } from "../mem/types.ts";
 import { createInode, failed, touchChanged, touchModified } from "./inode.ts";
 import { createFilesystem } from "./state.ts";
-import type { DirectoryEntry, Filesystem, FilesystemOperations, Inode, InodeContent, StatFs } from "./types.ts";
+import type {
+  DirectoryEntry,
+  Filesystem,
+  FilesystemOperations,
+  Inode,
+  InodeContent,
+  StatFs,
+  TmpfsFile,
+} from "./types.ts";
 
 /** Size of a directory: this much for each entry, "." and ".." included. */
 const ENTRY_BYTES = 20;
 /** Largest file: page indices stay well inside what the memory code counts with. */
-const MAX_FILE_BYTES = 2 ** 43;
+export const MAX_FILE_BYTES = 2 ** 43;
 const TMPFS_MAGIC = 0x01021994;
 
 /** Makes an empty tmpfs or devfs with a root directory of mode `rootMode`. */
@@ -70,7 +87,7 @@ export const tmpfsOperations: FilesystemOperations = {
           : what.kind === "fifo"
             ? { kind: "fifo", pipe: undefined }
             : what.kind === "file"
-              ? { kind: "tmpfs-file", pages: 0 }
+              ? tmpfsFile(F_SEAL_SEAL)
               : { kind: "none" };
     const inode = createInode(k, filesystem, { ...what, content });
     inode.nlink = 1;
@@ -159,12 +176,9 @@ export const tmpfsOperations: FilesystemOperations = {
       const position = offset + done;
       const start = position % PAGE_SIZE;
       const part = Math.min(PAGE_SIZE - start, length - done);
-      const { vmo } = inode;
-      const index = Math.floor(position / PAGE_SIZE);
-      const frame =
-        vmo === undefined || slotAt(vmo.pages, index) === 0 ? undefined : vmoPageOrReclaim(k, vmo, index, "read");
-      if (failed(frame)) return done === 0 ? "EIO" : done;
+      const frame = inode.vmo === undefined ? undefined : contentFrame(k, inode.vmo, Math.floor(position / PAGE_SIZE));
       const piece = target.subarray(done, done + part);
+      if (failed(frame)) return done > 0 ? done : frame;
       if (frame === undefined) piece.fill(0);
       else k.memory.readInto(frameAddress(frame) + start, piece);
       done += part;
@@ -174,19 +188,30 @@ export const tmpfsOperations: FilesystemOperations = {
 
   writeAt(k, inode, offset, bytes) {
     if (offset + bytes.length > MAX_FILE_BYTES) return "EFBIG";
+    if (pageBytesOf(inode) > 1) return "EINVAL";
     const vmo = contentsOf(k, inode);
+    const seals = sealsOf(inode);
+    if (offset > inode.size && (seals & (WRITE_SEALS | F_SEAL_GROW)) === 0) {
+      // What a mapping wrote after the end must not come to light.
+      const resized = resizeVmo(k, vmo, inode.size, offset);
+      if (resized !== 0) return resized;
+    }
     let done = 0;
     let failure: Errno | undefined;
     while (done < bytes.length) {
       const position = offset + done;
       const start = position % PAGE_SIZE;
       const part = Math.min(PAGE_SIZE - start, bytes.length - done);
+      if ((seals & WRITE_SEALS) !== 0 || ((seals & F_SEAL_GROW) !== 0 && position + part > inode.size)) {
+        failure = "EPERM";
+        break;
+      }
       const index = Math.floor(position / PAGE_SIZE);
       if (slotAt(vmo.pages, index) === 0) {
         settleUsage(inode);
         if (inode.filesystem.usedBytes + PAGE_SIZE > inode.filesystem.limitBytes) failure = "ENOSPC";
-        vmo.lengthPages = Math.max(vmo.lengthPages, index + 1);
       }
+      vmo.lengthPages = Math.max(vmo.lengthPages, index + 1);
       const frame = failure ?? vmoPageOrReclaim(k, vmo, index, "write");
       if (failed(frame)) {
         failure = frame === "ENOMEM" ? "ENOSPC" : frame;
@@ -196,6 +221,7 @@ export const tmpfsOperations: FilesystemOperations = {
       done += part;
       inode.size = Math.max(inode.size, offset + done);
     }
+    vmo.lengthPages = Math.ceil(inode.size / PAGE_SIZE);
     settleUsage(inode);
     if (done === 0 && failure !== undefined) return failure;
     return done;
@@ -203,9 +229,13 @@ export const tmpfsOperations: FilesystemOperations = {
 
   truncate(k, inode, size) {
     if (size > MAX_FILE_BYTES) return "EFBIG";
-    const vmo = contentsOf(k, inode);
+    const seals = sealsOf(inode);
+    if (size % pageBytesOf(inode) !== 0) return "EINVAL";
+    if ((size < inode.size && (seals & F_SEAL_SHRINK) !== 0) || (size > inode.size && (seals & F_SEAL_GROW) !== 0))
+      return "EPERM";
+    const resized = resizeVmo(k, contentsOf(k, inode), inode.size, size);
+    if (resized !== 0) return resized;
     inode.size = size;
-    truncateVmo(k, vmo, size);
     settleUsage(inode);
     touchModified(k, inode);
     return 0;
@@ -214,6 +244,8 @@ export const tmpfsOperations: FilesystemOperations = {
   refresh: () => 0,
 
   setAttributes(_k, inode, change) {
+    const executability = ((change.mode ?? inode.mode) ^ inode.mode) & 0o111;
+    if (executability !== 0 && (sealsOf(inode) & F_SEAL_EXEC) !== 0) return "EPERM";
     Object.assign(inode, change);
     return 0;
   },
@@ -247,14 +279,38 @@ export const tmpfsOperations: FilesystemOperations = {
   },
 };
 
+/** Contents of a new, empty file. Files that have a name cannot be sealed: they begin with F_SEAL_SEAL. */
+export function tmpfsFile(seals: number, options: Partial<Pick<TmpfsFile, "pageBytes" | "segment">> = {}): TmpfsFile {
+  const { pageBytes = PAGE_SIZE, segment } = options;
+  return { kind: "tmpfs-file", pages: 0, seals, pageBytes, segment };
+}
+
 /** renameat2 flags. */
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
+
+/** Seals against writing: now, or in future only. */
+export const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+
+export function sealsOf({ content }: Inode): number {
+  return content.kind === "tmpfs-file" ? content.seals : 0;
+}
+
+/** The page that a file's size is counted in: 1 where it may be anything. */
+function pageBytesOf({ content }: Inode): number {
+  return content.kind === "tmpfs-file" && content.pageBytes > PAGE_SIZE ? content.pageBytes : 1;
+}
 
 /** The contents VMO, made at the first use. */
 export function contentsOf(k: Kernel, inode: Inode): Vmo {
   inode.vmo ??= createVmo(k, { kind: "zero" }, Math.ceil(inode.size / PAGE_SIZE));
   return inode.vmo;
+}
+
+/** The frame of a page of the contents; undefined for a hole. */
+function contentFrame(k: Kernel, vmo: Vmo, index: number): FrameNumber | Errno | undefined {
+  if (slotAt(vmo.pages, index) === 0) return undefined;
+  return residentFrame(vmo, index) ?? vmoPageOrReclaim(k, vmo, index, "read");
 }
 
 /** Charges the file system for pages that the contents gained (also through a mapping), or gives back those that they lost. */

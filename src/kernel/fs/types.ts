@@ -47,8 +47,7 @@ export interface Inode {
 
 export type InodeContent =
   | { kind: "none" }
-  /** `pages` is how many pages of the contents have been charged to the file system. */
-  | { kind: "tmpfs-file"; pages: number }
+  | TmpfsFile
   | { kind: "tmpfs-directory"; entries: Map<string, Inode> }
   | { kind: "symlink"; target: string }
   | { kind: "fifo"; pipe: number | undefined }
@@ -56,6 +55,19 @@ export type InodeContent =
   /** A stream of the host, for the descriptors that a program is started with. */
   | { kind: "channel"; channel: string }
   | { kind: "hostfs"; path: readonly string[]; handle: number | undefined; writable: boolean };
+
+/** What a file of a tmpfs has beside its contents. */
+export interface TmpfsFile {
+  readonly kind: "tmpfs-file";
+  /** Pages of the contents that have been charged to the file system. */
+  pages: number;
+  /** F_SEAL_ bits (memfd.ts). */
+  seals: number;
+  /** Bytes of a page as the program sees it: more than PAGE_SIZE for a memfd of large pages. Sizes are multiples of it. */
+  readonly pageBytes: number;
+  /** Id of the System V shared memory segment that it is. */
+  readonly segment: number | undefined;
+}
 
 /** Which procfs file an inode is; contents are made on open. */
 export interface ProcNode {
@@ -119,6 +131,8 @@ export interface FileState {
   walker: number;
   /** Home of inodes without a name: pipes, eventfds, channels. */
   readonly anonymous: Mount;
+  /** A tmpfs that no path leads to: home of memfds and System V shared memory. */
+  readonly memory: Mount;
   readonly pipes: Map<number, Pipe>;
   /** Open files that keep a listing or a text, and about how large, oldest first. */
   readonly caches: { readonly sizes: Map<OpenFile, number>; total: number };

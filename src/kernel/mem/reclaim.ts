@@ -16,6 +16,7 @@
 import { PAGE_SIZE, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import type { Kernel } from "../kernel.ts";
+import { storePages } from "./file-vmo.ts";
 import { finishFlush, newFlush } from "./flush.ts";
 import { frameShareCount, releaseFrame } from "./frames.ts";
 import { setSlot } from "./page-map.ts";
@@ -24,7 +25,7 @@ import { forEachMappingOfPage, holdersOf } from "./reverse-map.ts";
 import { swapOut } from "./swap.ts";
 import { swapTotals } from "./swap-slots.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
-import { storePage, vmoPage } from "./vmo.ts";
+import { vmoPage } from "./vmo.ts";
 
 /** Frames that a caller who needs one or a few asks for. */
 export const RECLAIM_BATCH = 32;
@@ -169,7 +170,7 @@ function pageAt(
 /** Stores a page of the page cache if it is dirty, and frees it. */
 function dropFilePage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): boolean {
   if (vmo.dirty.has(index)) {
-    if (storePage(k, vmo, index) !== 0) return false;
+    if (storePages(k, vmo, index, 1) !== 0) return false;
     vmo.dirty.delete(index);
     k.state.memory.statistics.filePagesStored += 1;
   }

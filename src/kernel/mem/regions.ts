@@ -8,8 +8,9 @@
 
 import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
-import { hostfsOperations } from "../fs/hostfs.ts";
+import { dropFile, holdFile } from "../fs/mapped-file.ts";
 import type { Kernel } from "../kernel.ts";
+import { writeBack } from "./file-vmo.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { mayCommit } from "./overcommit.ts";
 import { unmap, updateFlags } from "./page-table.ts";
@@ -23,7 +24,7 @@ import {
   regionsOf,
 } from "./region-tree.ts";
 import type { AddressSpace, Protection, Region, Vmo } from "./types.ts";
-import { createVmo, dropPages, releaseVmo, retainVmo, storeDirtyPages } from "./vmo.ts";
+import { createVmo, dropPages, releaseVmo, retainVmo } from "./vmo.ts";
 
 export { findRegion, findRegionAtOrAbove, findRegionBelow, regionCount, regionsOf };
 
@@ -198,7 +199,7 @@ export function hasRoomForRegions(k: Kernel, present: number, more: number): boo
 
 /** Puts a region into the list. It holds its file from now on. */
 export function insertRegion(k: Kernel, space: AddressSpace, region: Region): void {
-  holdFile(region);
+  holdFile(k, region);
   region.vmo.mappings.add(region);
   addRegion(space, region);
   k.state.memory.regionCount += 1;
@@ -217,24 +218,10 @@ export function removeRegion(k: Kernel, space: AddressSpace, region: Region): vo
 
 /** Gives up a removed region's VMO and file; what a shared mapping wrote to a file is stored. */
 export function releaseBacking(k: Kernel, region: Region): void {
-  if (region.sharing === "shared" && region.vmo.dirty.size > 0) storeDirtyPages(k, region.vmo);
+  const { from, to } = pagesOf(region);
+  if (region.sharing === "shared") writeBack(k, region.vmo, from, to);
   releaseVmo(k, region.vmo);
   dropFile(k, region);
-}
-
-/**
- * A mapping of a host's file keeps it open, so that its pages can be read and stored after the last descriptor is gone. Files whose
- * contents are memory need no such hold: the VMO is all there is to them.
- */
-function holdFile({ file }: Region): void {
-  if (file?.inode.content.kind === "hostfs") file.inode.references += 1;
-}
-
-/** The counterpart of a region's insertion: for each region that was inserted or split off, once. */
-export function dropFile(k: Kernel, { file }: Region): void {
-  if (file?.inode.content.kind !== "hostfs") return;
-  file.inode.references -= 1;
-  if (file.inode.references === 0) hostfsOperations.release(k, file.inode);
 }
 
 /** Pages that the region counts as promised memory. */
@@ -390,7 +377,7 @@ function splitAt(k: Kernel, space: AddressSpace, address: VirtAddr): void {
   if (upper.file !== undefined) upper.fileOffset += moved * PAGE_SIZE;
   retainVmo(upper.vmo);
   upper.vmo.mappings.add(upper);
-  holdFile(upper);
+  holdFile(k, upper);
   addRegion(space, upper);
   k.state.memory.regionCount += 1;
   k.state.memory.committedPages += commitOf(upper);

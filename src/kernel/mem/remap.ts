@@ -5,6 +5,7 @@
 
 import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
+import { dropFile } from "../fs/mapped-file.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { mayCommit } from "./overcommit.ts";
@@ -12,7 +13,6 @@ import { unmap } from "./page-table.ts";
 import {
   checkRange,
   commitOf,
-  dropFile,
   findGap,
   findRegion,
   findRegionAtOrAbove,

@@ -9,17 +9,15 @@
 // count: whoever takes a page out of a VMO has removed the PTEs that lead to it (INV-4). Who holds a frame is found by family and
 // index (reverse-map.ts).
 
-import { frameAddress, PAGE_SIZE, virtAddr, type FrameNumber } from "../../lib/address.ts";
+import { frameAddress, PAGE_SIZE, type FrameNumber } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import { hostfsOperations } from "../fs/hostfs.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
 import { allocateFrame, frameShareCount, releaseFrame, retainFrame } from "./frames.ts";
 import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot, slotAt } from "./page-map.ts";
-import { unmap } from "./page-table.ts";
 import { swapIn } from "./swap.ts";
 import { forgetCached, releaseSlot, retainSlot } from "./swap-slots.ts";
-import type { FrameOwner, Region, Vmo } from "./types.ts";
+import type { FrameOwner, Vmo } from "./types.ts";
 
 /** A VMO with one reference and no pages, of a family of its own unless one is given. It keeps a source VMO alive. */
 export function createVmo(k: Kernel, source: Vmo["source"], lengthPages: number, family?: number): Vmo {
@@ -95,6 +93,7 @@ function leave(k: Kernel, vmo: Vmo): void {
   const family = families.get(vmo.family);
   family?.delete(vmo);
   if (family?.size === 0) families.delete(vmo.family);
+  if (vmo.source.kind === "inode") vmo.source.inode.vmo = undefined; // the cache goes with its last mapping
   if (vmo.source.kind !== "vmo") return;
   vmo.source.vmo.dependents.delete(vmo);
   releaseVmo(k, vmo.source.vmo);
@@ -163,52 +162,6 @@ export function movePages(source: Vmo, target: Vmo, from: number, to: number): v
   });
 }
 
-/**
- * Sets the length in bytes. Pages beyond the end leave every mapping, private copies of them too, and are freed; what follows
- * the end in the last page becomes zeros.
- */
-export function truncateVmo(k: Kernel, vmo: Vmo, lengthBytes: number): void {
-  const lengthPages = Math.ceil(lengthBytes / PAGE_SIZE);
-  if (lengthPages < vmo.lengthPages) {
-    if (vmo.references > 1) unmapBeyond(k, vmo, lengthPages);
-    dropPages(k, vmo, lengthPages, Infinity, (frame) => releaseFrame(k, frame));
-    for (const index of [...vmo.dirty]) if (index >= lengthPages) vmo.dirty.delete(index);
-  }
-  vmo.lengthPages = lengthPages;
-  const used = lengthBytes % PAGE_SIZE;
-  const slot = used === 0 ? 0 : slotAt(vmo.pages, lengthPages - 1);
-  if (slot === 0) return;
-  // A last page that is swapped out comes back for it; one that cannot be read is nobody's to read later either.
-  const last = slot > 0 ? (slot as FrameNumber) : swapIn(k, vmo, lengthPages - 1, slot);
-  if (typeof last === "string") return;
-  forgetCached(k, last);
-  k.memory.fill(frameAddress(last) + used, PAGE_SIZE - used, 0);
-}
-
-/** Stores the pages of a file's cache that shared mappings may have written. The first failure is returned, after all were tried. */
-export function storeDirtyPages(k: Kernel, vmo: Vmo): 0 | Errno {
-  const { source } = vmo;
-  if (source.kind !== "inode") return 0;
-  let result: 0 | Errno = 0;
-  for (const index of [...vmo.dirty].toSorted((a, b) => a - b)) {
-    const stored = storePage(k, vmo, index);
-    if (result === 0) result = stored;
-  }
-  return result;
-}
-
-/** Stores one page of a file's cache, as far as the file goes. */
-export function storePage(k: Kernel, vmo: Vmo, index: number): 0 | Errno {
-  const { source } = vmo;
-  const frame = residentFrame(vmo, index);
-  if (source.kind !== "inode" || frame === undefined) return 0;
-  const length = Math.min(PAGE_SIZE, source.inode.size - index * PAGE_SIZE);
-  if (length <= 0) return 0;
-  const bytes = k.memory.read(frameAddress(frame), length);
-  const written = hostfsOperations.writeAt(k, source.inode, index * PAGE_SIZE, bytes);
-  return typeof written === "string" ? written : 0;
-}
-
 /** Notes that the VMO holds the frame, whose use is the VMO's from now on. */
 export function holdPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): void {
   const { frames } = k.state.memory;
@@ -256,30 +209,4 @@ function readPage(k: Kernel, source: Extract<Vmo["source"], { kind: "inode" }>, 
   const frame = allocateFrame(k, "file", "unset");
   if (frame !== "ENOMEM") k.memory.write(frameAddress(frame), bytes);
   return frame;
-}
-
-/** Removes the PTEs, in every space, of a VMO's pages at and beyond `lengthPages`, and private copies of them. */
-function unmapBeyond(k: Kernel, vmo: Vmo, lengthPages: number): void {
-  for (const region of vmo.mappings) unmapRegionBeyond(k, region, lengthPages - region.vmoOffsetPages);
-  for (const dependent of vmo.dependents) {
-    const offset = dependent.source.kind === "vmo" ? dependent.source.offsetPages : 0;
-    for (const region of dependent.mappings) {
-      unmapRegionBeyond(k, region, lengthPages - offset - region.vmoOffsetPages);
-    }
-  }
-}
-
-/** Removes the PTEs of a region from its page `first` on; what a private region has there of its own goes too. */
-function unmapRegionBeyond(k: Kernel, region: Region, first: number): void {
-  const space = k.state.memory.spaces.get(region.space);
-  const start = virtAddr(region.start + Math.max(0, first) * PAGE_SIZE);
-  if (space === undefined || start >= region.end) return;
-  const flush = newFlush(k, space);
-  unmap(k, space, start, region.end, flush); // 4 KiB pages only: nothing to split, so no ENOMEM
-  if (region.sharing === "private") {
-    const from = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
-    const to = region.vmoOffsetPages + (region.end - region.start) / PAGE_SIZE;
-    dropPages(k, region.vmo, from, to, (frame) => releaseAfterFlush(flush, frame));
-  }
-  finishFlush(k, flush, "truncate");
 }

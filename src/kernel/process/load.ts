@@ -22,6 +22,7 @@ import { withReclaim } from "../mem/reclaim.ts";
 import { mapRegion, unmapRange } from "../mem/regions.ts";
 import type { AddressSpace } from "../mem/types.ts";
 import { clearUser, copyToUser } from "../mem/user-memory.ts";
+import { releaseVmo } from "../mem/vmo.ts";
 import { isElf, locateProgramHeaders, parseElf, type ElfImage, type ElfSegment } from "./elf.ts";
 import { argumentBytes, buildInitialStack, type InitialStack } from "./initial-stack.ts";
 import type { Credentials, Process } from "./types.ts";
@@ -322,6 +323,7 @@ function mapSegment(
       file: { inode: ref.inode, path: pathOf(ref, process.fs.root).path },
       fileOffset,
     });
+    releaseVmo(k, vmo);
     if (typeof mapped === "string") return mapped;
   }
   const zeroStart = segment.fileSize > 0 ? pageAlignUp(fileEnd) : firstPage;

@@ -6,15 +6,13 @@ import { ST_NOEXEC, ST_NOSUID, ST_RDONLY, ST_VALID } from "../../abi/linux/mount
 import * as flag from "../../abi/linux/open-flags.ts";
 import { encodeStat, encodeStatfs, encodeStatx, STATX_RESERVED } from "../../abi/linux/stat.ts";
 import { TIMESPEC_SIZE, TIMEVAL_SIZE, UTIME_NOW, UTIME_OMIT } from "../../abi/linux/time.ts";
-import { PAGE_SIZE } from "../../lib/address.ts";
 import { readI64 } from "../../lib/bytes.ts";
+import { allocateRange } from "../fs/allocate.ts";
 import { changeMode, changeOwner, changeSize, changeTimes, statInode, type TimeChange } from "../fs/attributes.ts";
 import { getAnyFile, getFile } from "../fs/descriptors.ts";
 import { filesystemOperations } from "../fs/filesystem-operations.ts";
 import { checkAccess, failed, MAY_WRITE } from "../fs/inode.ts";
-import { syncVmoLength } from "../fs/page-cache.ts";
 import { allowedLength, hasSizeLimit } from "../fs/regular-file.ts";
-import { presentIndices } from "../mem/page-map.ts";
 import type { Inode, OpenFile, PathRef } from "../fs/types.ts";
 import { copyFromUser } from "../mem/user-memory.ts";
 import { kernelSignal, sendThreadSignal } from "../process/signals.ts";
@@ -341,7 +339,6 @@ function setSize(call: Call, inode: Inode, size: number): 0 | Errno {
   const done = changeSize(call.k, call.process, inode, size);
   if (done === "EFBIG" && hasSizeLimit(call.process))
     sendThreadSignal(call.k, call.thread, kernelSignal(SIGNALS.SIGXFSZ));
-  if (done === 0 && inode.content.kind === "hostfs") syncVmoLength(call.k, inode);
   return done;
 }
 
@@ -393,48 +390,33 @@ const fallocate = defineCall({
   ],
   result: "int",
   handler: (call, fd, mode, offset, length) => {
-    if (offset < 0 || length <= 0) return "EINVAL";
     const file = getFile(call.process, fd);
     if (failed(file)) return file;
+    if (offset < 0 || length <= 0) return "EINVAL";
+    const end = offset + length;
+    const isBareHole = (mode & (flag.FALLOC_FL_PUNCH_HOLE | flag.FALLOC_FL_KEEP_SIZE)) === flag.FALLOC_FL_PUNCH_HOLE;
+    if ((mode & ~KNOWN_FALLOCATE) !== 0 || isBareHole) return "EOPNOTSUPP";
     if ((file.flags & flag.O_ACCMODE) === flag.O_RDONLY) return "EBADF";
     if (file.kind === "pipe") return "ESPIPE";
     if (file.kind !== "file") return "ENODEV";
-    const keepsSize = (mode & flag.FALLOC_FL_KEEP_SIZE) !== 0;
-    const end = offset + length;
-    if ((mode & flag.FALLOC_FL_PUNCH_HOLE) !== 0) {
-      if (mode !== (flag.FALLOC_FL_PUNCH_HOLE | flag.FALLOC_FL_KEEP_SIZE)) return "EOPNOTSUPP";
-      return clearRange(call, file.inode, offset, Math.min(end, file.inode.size));
+    const { inode } = file;
+    const grows = (mode & flag.FALLOC_FL_KEEP_SIZE) === 0 && end > inode.size;
+    if (grows) {
+      const allowed = allowedLength(call.process, inode.size, end - inode.size);
+      if (failed(allowed) || allowed < end - inode.size) return "EFBIG";
     }
-    if ((mode & ~flag.FALLOC_FL_KEEP_SIZE) !== 0) return "EOPNOTSUPP";
-    if (end > file.inode.size && !keepsSize) {
-      const allowed = allowedLength(call.process, file.inode.size, end - file.inode.size);
-      if (failed(allowed) || allowed < end - file.inode.size) return "EFBIG";
-      return reserve(call, file.inode, end);
-    }
-    return 0;
+    return allocateRange(call.k, inode, mode, offset, end);
   },
 });
 
-/** Grows a file so that later writes find their pages: they are made now where the file system counts them. */
-function reserve(call: Call, inode: Inode, end: number): 0 | Errno {
-  const { filesystem } = inode;
-  const needed = Math.ceil(end / PAGE_SIZE) * PAGE_SIZE - Math.ceil(inode.size / PAGE_SIZE) * PAGE_SIZE;
-  if (filesystem.usedBytes + needed > filesystem.limitBytes) return "ENOSPC";
-  return setSize(call, inode, end);
-}
-
-/** Punches a hole: zeros in the pages that are there. Only tmpfs knows which; its pages stay. */
-function clearRange(call: Call, inode: Inode, start: number, end: number): 0 | Errno {
-  if (inode.content.kind !== "tmpfs-file") return "EOPNOTSUPP";
-  for (const index of inode.vmo === undefined ? [] : presentIndices(inode.vmo.pages)) {
-    const from = Math.max(start, index * PAGE_SIZE);
-    const to = Math.min(end, (index + 1) * PAGE_SIZE);
-    if (from >= to) continue;
-    const written = filesystemOperations(inode.filesystem).writeAt(call.k, inode, from, new Uint8Array(to - from));
-    if (failed(written)) return written;
-  }
-  return 0;
-}
+/** Modes that Linux knows, whether a file system does them or not. */
+const KNOWN_FALLOCATE =
+  flag.FALLOC_FL_KEEP_SIZE |
+  flag.FALLOC_FL_PUNCH_HOLE |
+  flag.FALLOC_FL_COLLAPSE_RANGE |
+  flag.FALLOC_FL_ZERO_RANGE |
+  flag.FALLOC_FL_INSERT_RANGE |
+  flag.FALLOC_FL_UNSHARE_RANGE;
 
 const umask = defineCall({
   name: "umask",

@@ -16,6 +16,7 @@ import {
   type LockFlavour,
   type LockRequest,
 } from "../fs/locks.ts";
+import { addSeals, getSeals } from "../fs/memfd.ts";
 import { pipeOf, setPipeCapacity } from "../fs/pipe.ts";
 import type { FileLock, OpenFile } from "../fs/types.ts";
 import { copyFromUser, readUser32 } from "../mem/user-memory.ts";
@@ -84,6 +85,10 @@ const fcntl = defineCall({
         const pipe = pipeOf(call.k, file);
         return pipe === undefined ? "EBADF" : setPipeCapacity(call.k, pipe, argument | 0);
       }
+      case flag.F_GET_SEALS:
+        return getSeals(file);
+      case flag.F_ADD_SEALS:
+        return addSeals(file, argument);
       case flag.F_GETLEASE:
         return flag.F_UNLCK;
       default:

@@ -8,6 +8,7 @@ import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../
 import type { Errno } from "../../abi/linux/errno.ts";
 import { getFile } from "../fs/descriptors.ts";
 import { pathOf } from "../fs/mount-table.ts";
+import { allowsWritableMapping } from "../fs/memfd.ts";
 import { fileVmo, syncInode } from "../fs/page-cache.ts";
 import type { OpenFile } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
@@ -28,6 +29,7 @@ import {
 import { adviseRange, remapRange } from "../mem/remap.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
 import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
+import { releaseVmo } from "../mem/vmo.ts";
 import { defineCall, type Call, type SyscallRow } from "./row.ts";
 
 const brk = defineCall({
@@ -71,6 +73,7 @@ const mmap = defineCall({
       within: (flags & abi.MAP_32BIT) !== 0 ? k.arch.layout.lowMappings : undefined,
       ...backing,
     });
+    if (backing.vmo !== undefined) releaseVmo(k, backing.vmo);
     if (typeof mapped === "string") return mapped;
     if ((flags & (abi.MAP_POPULATE | abi.MAP_LOCKED)) !== 0 && (flags & abi.MAP_NONBLOCK) === 0) {
       populate(k, process.space, mapped, pageAlignUp(length));
@@ -269,6 +272,8 @@ function fileBacking(
   // A mapping of /dev/zero is anonymous memory (mmap(2), null(4)).
   if (file.kind === "zero") return anonymous();
   if (file.kind !== "file") return "ENODEV";
+  const isShared = sharing === "shared";
+  if (isShared && protection.write && !allowsWritableMapping(file)) return "EPERM";
   const vmo = fileVmo(k, file.inode);
   if (typeof vmo === "string") return vmo;
   return {
@@ -277,7 +282,7 @@ function fileBacking(
     purpose: "file",
     file: { inode: file.inode, path: pathFrom(process.fs.root, file) },
     fileOffset: offset,
-    maximum: { read: true, write: sharing === "private" || access !== O_RDONLY, execute: !noExec },
+    maximum: { read: true, write: !isShared || (access !== O_RDONLY && allowsWritableMapping(file)), execute: !noExec },
   };
 }
 

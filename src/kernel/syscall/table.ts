@@ -15,6 +15,7 @@ import { cloneTlsFirst, cloneTlsLast, processCalls } from "./process.ts";
 import { resourceCalls } from "./resources.ts";
 import type { SyscallRow } from "./row.ts";
 import { schedulingCalls } from "./scheduling.ts";
+import { sharedMemoryCalls } from "./shared-memory.ts";
 import { signalCalls } from "./signals.ts";
 import { timeCalls } from "./time.ts";
 
@@ -28,6 +29,7 @@ const NEWER_CALLS: readonly SyscallRow[] = [
   ...futexCalls,
   ...miscCalls,
   ...memoryCalls,
+  ...sharedMemoryCalls,
   ...fileCalls,
 ];
 

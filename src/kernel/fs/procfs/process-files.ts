@@ -226,7 +226,7 @@ function status(k: Kernel, subject: Subject): string {
 }
 
 /** start-end rwxp offset major:minor inode            path */
-function maps(_k: Kernel, subject: Subject): string {
+function maps(k: Kernel, subject: Subject): string {
   return liveRegions(subject)
     .map((region) => {
       const { protection, file } = region;
@@ -235,9 +235,12 @@ function maps(_k: Kernel, subject: Subject): string {
         (protection.write ? "w" : "-") +
         (protection.execute ? "x" : "-") +
         (region.sharing === "shared" ? "s" : "p");
-      const device = file === undefined ? "00:00" : `00:${file.inode.filesystem.id.toString(16).padStart(2, "0")}`;
+      const isSharedMemory = file === undefined && region.sharing === "shared";
+      const filesystem = file?.inode.filesystem ?? (isSharedMemory ? k.state.files.memory.filesystem : undefined);
+      const device = `00:${(filesystem?.id ?? 0).toString(16).padStart(2, "0")}`;
+      const inode = file?.inode.number ?? (isSharedMemory ? region.vmo.id : 0);
       const offset = file === undefined ? 0 : region.fileOffset;
-      const place = `${hexAddress(region.start)}-${hexAddress(region.end)} ${rights} ${hexAddress(offset)} ${device} ${file?.inode.number ?? 0} `;
+      const place = `${hexAddress(region.start)}-${hexAddress(region.end)} ${rights} ${hexAddress(offset)} ${device} ${inode} `;
       const name = regionName(region);
       return name === "" ? `${place}\n` : `${place.padEnd(73)}${name}\n`;
     })
@@ -245,7 +248,7 @@ function maps(_k: Kernel, subject: Subject): string {
 }
 
 /** What stands at the end of a line of maps. */
-export function regionName({ file, purpose }: Region): string {
+export function regionName({ file, purpose, sharing }: Region): string {
   if (file !== undefined) return file.inode.nlink === 0 ? `${escapePath(file.path)} (deleted)` : escapePath(file.path);
   switch (purpose) {
     case "heap":
@@ -253,7 +256,7 @@ export function regionName({ file, purpose }: Region): string {
     case "vdso":
       return `[${purpose}]`;
     default:
-      return "";
+      return sharing === "shared" ? "/dev/zero (deleted)" : ""; // shared memory without a file, as Linux names it
   }
 }
 

@@ -26,6 +26,7 @@ export const SYSTEM_DIRECTORIES: ReadonlySet<string> = new Set([
   "sys/kernel",
   "sys/kernel/random",
   "sys/vm",
+  "sysvipc",
 ]);
 
 /** By path below /proc. */
@@ -60,11 +61,69 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ["sys/kernel/random/entropy_avail", constant(256)],
   ["sys/kernel/random/poolsize", constant(256)],
   ["sys/kernel/random/uuid", { read: (k) => `${uuid(k.state.config.randomSeed, k.state.counters.systemCalls)}\n` }],
+  ["sys/kernel/shmall", sharedMemoryLimit("allPages")],
+  ["sys/kernel/shmmax", sharedMemoryLimit("maximumBytes")],
+  ["sys/kernel/shmmni", { read: (k) => `${k.state.sharedMemory.limits.segments}\n`, write: setSegmentLimit }],
   ["sys/kernel/version", constant(KERNEL_VERSION)],
   ["sys/vm/max_map_count", constant(65530)],
   ["sys/vm/mmap_min_addr", constant(65536)],
   ["sys/vm/overcommit_memory", setting(0)],
+  ["sysvipc/shm", { read: sharedMemorySegments }],
 ]);
+
+/** A limit of shared memory that reaches 2^64. */
+function sharedMemoryLimit(which: "allPages" | "maximumBytes"): SystemFile {
+  return {
+    read: (k) => `${k.state.sharedMemory.limits[which]}\n`,
+    write: (k, value) => {
+      if (!/^[0-9]{1,20}$/.test(value) || BigInt(value) >= 2n ** 64n) return "EINVAL";
+      k.state.sharedMemory.limits[which] = BigInt(value);
+      return 0;
+    },
+  };
+}
+
+function setSegmentLimit(k: Kernel, value: string): 0 | Errno {
+  const number = /^[0-9]{1,5}$/.test(value) ? Number(value) : -1;
+  if (number < 0 || number > MAX_SEGMENTS) return "EINVAL";
+  k.state.sharedMemory.limits.segments = number;
+  return 0;
+}
+
+/** /proc/sysvipc/shm: a line for each segment that the reader may know of, which is all of them. */
+function sharedMemorySegments(k: Kernel): string {
+  const heads = ["key", "shmid", "perms", "size", "cpid", "lpid", "nattch", "uid", "gid", "cuid", "cgid"];
+  const rest = ["atime", "dtime", "ctime", "rss", "swap"];
+  const head = [...heads, ...rest].map((name, column) => name.padStart(SEGMENT_COLUMNS[column] ?? 0)).join(" ");
+  const rows = [...k.state.sharedMemory.segments.values()].map((segment) => {
+    const { resident = 0, swapped = 0 } = segment.inode.vmo?.pages ?? {};
+    const fields = [
+      segment.key,
+      segment.id,
+      segment.mode.toString(8),
+      segment.size,
+      segment.creatorPid,
+      segment.lastPid,
+      segment.attaches,
+      segment.uid,
+      segment.gid,
+      segment.creatorUid,
+      segment.creatorGid,
+      segment.attachTime,
+      segment.detachTime,
+      segment.changeTime,
+      resident * PAGE_SIZE,
+      swapped * PAGE_SIZE,
+    ];
+    return fields.map((field, column) => String(field).padStart(SEGMENT_COLUMNS[column] ?? 0)).join(" ");
+  });
+  return `${[head, ...rows].join("\n")}\n`;
+}
+
+/** Widths of the columns of sysvipc/shm. */
+const SEGMENT_COLUMNS: readonly number[] = [10, 10, 5, 21, 5, 5, 6, 5, 5, 5, 5, 10, 10, 10, 21, 21];
+/** As many indices as segment ids have room for. */
+const MAX_SEGMENTS = 32768;
 
 function setHostname(k: Kernel, value: string): 0 | Errno {
   if (value.length > 64) return "EINVAL";

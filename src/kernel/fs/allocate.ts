@@ -1,0 +1,100 @@
+// fallocate: pages for a file before they are written, and holes in it. Linux man-pages: fallocate(2).
+//
+//                     tmpfs, memfd                              host folder
+//   allocate          pages are made and charged                the file grows
+//   KEEP_SIZE         also beyond the end, until truncated      nothing to do
+//   PUNCH_HOLE        pages go, from mappings too               zeros are written
+//   ZERO_RANGE        EOPNOTSUPP, as on Linux                   zeros are written
+
+import type { Errno } from "../../abi/linux/errno.ts";
+import { F_SEAL_GROW } from "../../abi/linux/ipc.ts";
+import {
+  FALLOC_FL_KEEP_SIZE as KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE as PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE as ZERO_RANGE,
+} from "../../abi/linux/open-flags.ts";
+import { PAGE_SIZE } from "../../lib/address.ts";
+import type { Kernel } from "../kernel.ts";
+import { punchVmo } from "../mem/file-vmo.ts";
+import { releaseFrame } from "../mem/frames.ts";
+import { slotAt } from "../mem/page-map.ts";
+import type { Vmo } from "../mem/types.ts";
+import { vmoPageOrReclaim } from "../mem/reclaim.ts";
+import { dropPages } from "../mem/vmo.ts";
+import { filesystemOperations } from "./filesystem-operations.ts";
+import { failed, touchModified } from "./inode.ts";
+import { contentsOf, MAX_FILE_BYTES, sealsOf, settleUsage, WRITE_SEALS } from "./tmpfs.ts";
+import type { Inode } from "./types.ts";
+
+/** Zeros that go to a host's file at a time. */
+const ZEROS = new Uint8Array(1 << 16);
+
+/**
+ * Does what `mode` (FALLOC_FL_ bits) asks for to bytes [start, end) of a regular file. EOPNOTSUPP for what the file system does not
+ * do; EPERM for what seals forbid; EFBIG; ENOSPC, which leaves the file as it was.
+ */
+export function allocateRange(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
+  if (end > MAX_FILE_BYTES) return "EFBIG";
+  if ((mode & ~(KEEP_SIZE | PUNCH_HOLE | ZERO_RANGE)) !== 0) return "EOPNOTSUPP";
+  const isHole = (mode & PUNCH_HOLE) !== 0;
+  if (isHole && mode !== (PUNCH_HOLE | KEEP_SIZE)) return "EOPNOTSUPP";
+  const done =
+    inode.content.kind === "tmpfs-file"
+      ? allocateInMemory(k, inode, mode, start, end)
+      : allocateOnHost(k, inode, mode, start, end);
+  if (done === 0) touchModified(k, inode);
+  return done;
+}
+
+function allocateInMemory(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
+  if ((mode & ZERO_RANGE) !== 0) return "EOPNOTSUPP";
+  const seals = sealsOf(inode);
+  const vmo = contentsOf(k, inode);
+  if ((mode & PUNCH_HOLE) !== 0) {
+    if ((seals & WRITE_SEALS) !== 0) return "EPERM";
+    const punched = punchVmo(k, vmo, start, Math.min(end, Math.ceil(inode.size / PAGE_SIZE) * PAGE_SIZE));
+    settleUsage(inode);
+    return punched;
+  }
+  if ((seals & F_SEAL_GROW) !== 0 && end > inode.size) return "EPERM";
+  const allocated = fillHoles(k, inode, vmo, Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
+  if (allocated !== 0) return allocated;
+  if ((mode & KEEP_SIZE) !== 0 || end <= inode.size) return 0;
+  return filesystemOperations(inode.filesystem).truncate(k, inode, end);
+}
+
+/** Makes the absent pages of [from, to), or none: ENOSPC. */
+function fillHoles(k: Kernel, inode: Inode, vmo: Vmo, from: number, to: number): 0 | "ENOSPC" {
+  const { filesystem } = inode;
+  settleUsage(inode);
+  const room = (filesystem.limitBytes - filesystem.usedBytes) / PAGE_SIZE;
+  const made: number[] = [];
+  const { lengthPages } = vmo;
+  vmo.lengthPages = Math.max(lengthPages, to); // a page beyond the end can be made now, but not be touched later
+  let result: 0 | "ENOSPC" = 0;
+  for (let index = from; index < to && result === 0; index++) {
+    if (slotAt(vmo.pages, index) !== 0) continue;
+    if (made.length >= room || failed(vmoPageOrReclaim(k, vmo, index, "read"))) result = "ENOSPC";
+    else made.push(index);
+  }
+  vmo.lengthPages = lengthPages;
+  if (result !== 0) {
+    for (const index of made) dropPages(k, vmo, index, index + 1, (frame) => releaseFrame(k, frame));
+  }
+  settleUsage(inode);
+  return result;
+}
+
+function allocateOnHost(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
+  const operations = filesystemOperations(inode.filesystem);
+  const refreshed = operations.refresh(k, inode);
+  if (failed(refreshed)) return refreshed;
+  if ((mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0) {
+    for (let at = start, last = Math.min(end, inode.size); at < last;) {
+      const written = operations.writeAt(k, inode, at, ZEROS.subarray(0, last - at));
+      if (failed(written)) return written;
+      at += written;
+    }
+  }
+  return (mode & KEEP_SIZE) !== 0 || end <= inode.size ? 0 : operations.truncate(k, inode, end);
+}
