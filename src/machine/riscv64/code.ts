@@ -197,8 +197,9 @@ export class CodeCache {
    */
   membersFrom(record: number, limit: number): CodeMember[] {
     const page = this.pageAt(record);
-    if (this.recordsOfKnown(page) === undefined) return [];
-    const base = codeFrame(this.layout, (this.frameOfPage[page] ?? 1) - 1);
+    const base = this.recordsOfKnown(page);
+    // A code frame that was given up: the page has none now, or another.
+    if (base === undefined || record < base || record >= base + SLOTS * RECORD_SIZE) return [];
     const pageHalf = (this.layout.ram + page * 4096) >> 1;
     const members: CodeMember[] = [];
     const { decoded } = this;

@@ -206,7 +206,7 @@ export class CodeCache {
     const known = this.words[(map + offset * 4) >> 2] ?? 0;
     if (known !== 0) return known;
     if (!this.hasRoom()) return 0;
-    return this.decodeRun(this.pageAt(map), offset);
+    return this.decodeRun(map, offset);
   }
 
   /** Decodes what a record stands for that was put where control had not come to yet; false when the cache was cleared. */
@@ -218,16 +218,18 @@ export class CodeCache {
     if (target === 0) {
       if (!this.hasRoom()) return false;
       if (known === record) this.words[entry] = 0;
-      target = this.decodeRun(this.pageAt(map), offset);
+      target = this.decodeRun(map, offset);
     }
     this.redirect(record, target);
     return true;
   }
 
-  /** The map and the offset that a record belongs to, if it is still the record there. */
+  /** The map and the offset that a record belongs to, if it is still the record there, and the map still a page's. */
   placeOf(record: number): { readonly map: number; readonly offset: number } | undefined {
     const offset = this.offsetAt(record);
     for (let map = 0; map < this.usedMaps; map++) {
+      // A map that was given up keeps its entries until another page gets it.
+      if (this.mapOfPage[this.pageOfMap[map] ?? 0] !== map + 1) continue;
       const address = this.mapAddress(map);
       if (this.words[(address + offset * 4) >> 2] === record) return { map: address, offset };
     }
@@ -279,12 +281,11 @@ export class CodeCache {
     return false;
   }
 
-  /** Decodes a run; the record of its first instruction. */
-  private decodeRun(page: number, start: number): number {
-    const map = (this.mapOfPage[page] ?? 1) - 1;
-    this.writes[map] = 0;
-    const base = this.mapAddress(map) >> 2;
-    const source = this.layout.ram + page * PAGE_BYTES;
+  /** Decodes a run of the page that has this map; the record of its first instruction. */
+  private decodeRun(map: number, start: number): number {
+    this.writes[this.mapIndex(map)] = 0;
+    const base = map >> 2;
+    const source = this.layout.ram + this.pageAt(map) * PAGE_BYTES;
     const { decoded, run, jumps } = this;
     run.length = 0;
     jumps.length = 0;
@@ -469,7 +470,11 @@ export class CodeCache {
 
   /** The RAM page that a map belongs to. */
   private pageAt(map: number): number {
-    return this.pageOfMap[(map - this.layout.codeBase) / MAP_SIZE] ?? 0;
+    return this.pageOfMap[this.mapIndex(map)] ?? 0;
+  }
+
+  private mapIndex(map: number): number {
+    return (map - this.layout.codeBase) / MAP_SIZE;
   }
 }
 
