@@ -25,7 +25,7 @@ import {
 } from "../ipc/shared-memory.ts";
 import type { Segment } from "../ipc/types.ts";
 import { findRegionAtOrAbove, mapRegion, unmapRange } from "../mem/regions.ts";
-import { copyFromUser, readUserString } from "../mem/user-memory.ts";
+import { copyFromUser } from "../mem/user-memory.ts";
 import { give } from "./files-common.ts";
 import { defineCall, type Call, type SyscallRow } from "./row.ts";
 
@@ -200,19 +200,17 @@ function usage({ k }: Call): Uint8Array {
 const memfdCreate = defineCall({
   name: "memfd_create",
   args: [
-    { name: "name", type: "pointer", show: "string:in" },
+    { name: "name", type: "string" },
     { name: "flags", type: "flags", show: "memfd" },
   ],
   result: "fd",
-  handler: ({ k, process }, address, flags) => {
+  handler: ({ k, process }, name, flags) => {
     const sizes = (flags & abi.MFD_HUGETLB) === 0 ? 0 : abi.HUGE_PAGE_MASK << abi.HUGE_PAGE_SHIFT;
     const known =
       abi.MFD_CLOEXEC | abi.MFD_ALLOW_SEALING | abi.MFD_HUGETLB | abi.MFD_NOEXEC_SEAL | abi.MFD_EXEC | sizes;
     if ((flags & ~known) !== 0) return "EINVAL";
     if ((flags & abi.MFD_EXEC) !== 0 && (flags & abi.MFD_NOEXEC_SEAL) !== 0) return "EINVAL";
-    const name = readUserString(k, process.space, address, abi.MFD_NAME_LIMIT + 1);
-    if (name === "EFAULT") return name;
-    if (name === "ENAMETOOLONG") return "EINVAL";
+    if (name.length > abi.MFD_NAME_LIMIT) return "EINVAL";
     if (!hasFreeDescriptor(process)) return "EMFILE";
     const file = createMemfd(k, process.credentials, name, flags);
     if (failed(file)) return file;
