@@ -81,6 +81,7 @@ function createMemoryState(ram: RamRange): MemoryState {
     regionCount: 0,
     asids: { generation: 1, next: 1, reserved: new Set() },
     nextSpace: 1,
+    isShort: false,
     openFlushes: 0,
   };
 }

@@ -38,6 +38,8 @@ export interface MemoryState {
   readonly asids: AsidState;
   /** Creation number of the next address space. */
   nextSpace: number;
+  /** The kernel has found no frame for a page of user memory in the present system call: its EFAULT means that. */
+  isShort: boolean;
   /** Flushes begun and not finished: 0 whenever the kernel is left (INV-3). */
   openFlushes: number;
 }

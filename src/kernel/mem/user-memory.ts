@@ -191,7 +191,9 @@ function userPage(k: Kernel, space: AddressSpace, page: number, access: "read" |
       const { size } = format.levels[foundLevel] ?? { size: PAGE_SIZE };
       return format.frame(hi, lo) * PAGE_SIZE + (page - Math.floor(page / size) * size);
     }
-    if (handlePageFault(k, space, virtAddr(page), access).kind !== "resolved") return NOT_ACCESSIBLE;
+    const outcome = handlePageFault(k, space, virtAddr(page), access);
+    if (outcome.kind === "out-of-memory") k.state.memory.isShort = true;
+    if (outcome.kind !== "resolved") return NOT_ACCESSIBLE;
   }
   return NOT_ACCESSIBLE;
 }

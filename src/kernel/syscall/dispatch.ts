@@ -5,6 +5,8 @@
 //                                                                              again when the thread has been woken
 //                                                         ──> "NO_RETURN"      registers are as the handler left them
 //
+// A call that gives EFAULT since no frame was left for a page of its buffer is made anew, when the memory killer has ended somebody.
+//
 // INV-22: a call that returns "BLOCKED" has changed nothing but its thread's wait, restart data and temporary signal mask.
 
 import { toNumber, toUnsignedNumber } from "../../lib/word64.ts";
@@ -14,6 +16,7 @@ import { PATH_MAX } from "../../abi/linux/open-flags.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { copyFromUser, readUserString } from "../mem/user-memory.ts";
 import { restoreSignalMask } from "../process/deliver.ts";
+import { killForMemory } from "../process/memory-killer.ts";
 import { hasDeliverableSignal, isDying } from "../process/signals.ts";
 import type { Thread } from "../process/types.ts";
 import { BLOCKED, cancelWait } from "../wait.ts";
@@ -41,6 +44,10 @@ export function handleSyscall(k: Kernel, hart: number, thread: Thread): void {
     return;
   }
   const result = callHandler(k, hart, thread, row, args);
+  if (isOutOfMemory(k, result)) {
+    beginAnew(k, thread);
+    return;
+  }
   if (result !== BLOCKED) {
     completeCall(k, thread, number, row, args, result);
     return;
@@ -61,6 +68,10 @@ export function rerunCall(k: Kernel, hart: number, thread: Thread): boolean {
   const row = k.arch.systemCalls.get(call.number);
   if (row === undefined) throw new KernelBug(`blocked in call ${call.number}, which has no row`);
   const result = callHandler(k, hart, thread, row, call.args);
+  if (isOutOfMemory(k, result)) {
+    beginAnew(k, thread);
+    return true;
+  }
   if (result !== BLOCKED) {
     completeCall(k, thread, call.number, row, call.args, result);
     return true;
@@ -68,6 +79,18 @@ export function rerunCall(k: Kernel, hart: number, thread: Thread): boolean {
   if (!isInterrupted(k, thread)) return false;
   resumeRunning(k, hart, thread);
   return true;
+}
+
+function isOutOfMemory(k: Kernel, result: SyscallResult): boolean {
+  return result === "EFAULT" && k.state.memory.isShort;
+}
+
+/** Leaves the thread on its system-call instruction, which it executes again if it is not the one that is ended. */
+function beginAnew(k: Kernel, thread: Thread): void {
+  thread.currentCall = undefined;
+  thread.restart = undefined;
+  if (thread.savedSignalMask !== undefined) restoreSignalMask(thread);
+  killForMemory(k, thread);
 }
 
 function isInterrupted(k: Kernel, thread: Thread): boolean {
@@ -103,6 +126,7 @@ function completeCall(
 function callHandler(k: Kernel, hart: number, thread: Thread, row: SyscallRow, args: Int32Array): SyscallResult {
   const call: Call = { k, thread, process: thread.process, hart };
   const specs = row.args;
+  k.state.memory.isShort = false;
   switch (specs.length) {
     case 0:
       return row.handler(call);
