@@ -74,6 +74,10 @@ export interface KernelConfig {
   readonly bootTime: { readonly seconds: number; readonly nanoseconds: number };
   readonly randomSeed: number;
   readonly commandLine: string;
+  /** Where stack, mappings, heap and programs begin: at random, unless a process or kernel.randomize_va_space says otherwise. */
+  readonly layout?: "random" | "fixed" | undefined;
+  /** Whether memory that is writable and executable at once is told of in the log. */
+  readonly writableCode?: "allow" | "report" | undefined;
   /** Check every numbered invariant after each kernel entry (test mode; slow). */
   readonly checkInvariants: boolean;
 }

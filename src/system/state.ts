@@ -22,7 +22,7 @@ export interface RamRange {
 export function createKernelState(config: KernelConfig, ram: RamRange, harts: number): KernelState {
   return {
     config,
-    memory: createMemoryState(ram),
+    memory: createMemoryState(ram, config),
     processes: new Map(),
     threads: new Map(),
     scheduler: createSchedulerState(harts),
@@ -54,7 +54,7 @@ export function createKernelState(config: KernelConfig, ram: RamRange, harts: nu
 
 const PAGE = 4096;
 
-function createMemoryState(ram: RamRange): MemoryState {
+function createMemoryState(ram: RamRange, { layout }: KernelConfig): MemoryState {
   return {
     frames: createFrameState((ram.base / PAGE) as FrameNumber, ram.size / PAGE),
     kernelSpace: emptySpace(0),
@@ -79,6 +79,7 @@ function createMemoryState(ram: RamRange): MemoryState {
     filePages: 0,
     committedPages: 0,
     regionCount: 0,
+    settings: { maxMapCount: 65530, minimumAddress: 0x10000, randomizeLayout: layout === "fixed" ? 0 : 2 },
     asids: { generation: 1, next: 1, reserved: new Set() },
     nextSpace: 1,
     isShort: false,

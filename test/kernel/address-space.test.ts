@@ -17,7 +17,8 @@ import {
   unmapRange,
   type MapRequest,
 } from "../../src/kernel/mem/regions.ts";
-import { adviseRange, MREMAP, remapRange } from "../../src/kernel/mem/remap.ts";
+import { adviseRange } from "../../src/kernel/mem/advice.ts";
+import { MREMAP, remapRange } from "../../src/kernel/mem/remap.ts";
 import type { AddressSpace, Protection } from "../../src/kernel/mem/types.ts";
 import { copyFromUser, copyToUser, readUserString } from "../../src/kernel/mem/user-memory.ts";
 import { resizeVmo } from "../../src/kernel/mem/file-vmo.ts";

@@ -19,10 +19,11 @@ import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrame } from "./frames.ts";
 import { freeTables, mapPage, unmap, updateFlags, visitRange } from "./page-table.ts";
-import { clearRegions, regionCount, regionsOf } from "./region-tree.ts";
-import { commitOf, hasRoomForRegions, insertRegion, mapRegion, releaseBacking } from "./regions.ts";
-import type { AddressSpace, Vmo } from "./types.ts";
-import { cloneVmo, createVmo, releaseVmo, retainVmo } from "./vmo.ts";
+import { clearRegions, createRegionTree, regionCount, regionsOf } from "./region-tree.ts";
+import { copyRegions, isInherited } from "./fork-regions.ts";
+import { hasRoomForRegions, mapRegion, releaseBacking } from "./regions.ts";
+import type { AddressSpace } from "./types.ts";
+import { createVmo, releaseVmo } from "./vmo.ts";
 
 /** Default of RLIMIT_STACK. */
 const DEFAULT_STACK_LIMIT = 8 * 1024 * 1024;
@@ -45,7 +46,12 @@ export function emptySpace(id: number): AddressSpace {
     root: 0 as FrameNumber,
     asid: 0,
     asidGeneration: 0,
-    regions: [],
+    regions: createRegionTree(),
+    committedPages: 0,
+    dataPages: 0,
+    lockedPages: 0,
+    lockFuture: "no",
+    executeGain: "allowed",
     references: 1,
     breakStart: virtAddr(0),
     breakEnd: virtAddr(0),
@@ -55,7 +61,7 @@ export function emptySpace(id: number): AddressSpace {
     trapframes: new Map(),
     activeHarts: new Set(),
     cachingHarts: new Set(),
-    limits: { stack: DEFAULT_STACK_LIMIT, data: Infinity, addressSpace: Infinity },
+    limits: { stack: DEFAULT_STACK_LIMIT, data: Infinity, addressSpace: Infinity, locked: Infinity },
   };
 }
 
@@ -73,6 +79,7 @@ export function createAddressSpace(k: Kernel): AddressSpace | "ENOMEM" {
     sharing: "private",
     vmo,
     purpose: "vdso",
+    locked: "no",
   });
   releaseVmo(k, vmo);
   if (typeof vdso === "string") throw new KernelBug(`cannot map the vdso: ${vdso}`);
@@ -84,23 +91,15 @@ export function createAddressSpace(k: Kernel): AddressSpace | "ENOMEM" {
  * that the parent's pages are write-protected, which its next writes undo.
  */
 export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace | "ENOMEM" {
-  if (!hasRoomForRegions(k, 0, regionCount(parent))) return "ENOMEM";
+  if (!hasRoomForRegions(k, -1, regionCount(parent))) return "ENOMEM";
   const child = createBareSpace(k);
   if (child === "ENOMEM") return "ENOMEM";
   child.breakStart = parent.breakStart;
   child.breakEnd = parent.breakEnd;
   child.mmapTop = parent.mmapTop;
   Object.assign(child.limits, parent.limits);
-  // Regions that were one before a split show the same VMO; their copies do too.
-  const clones = new Map<Vmo, Vmo>();
-  for (const region of regionsOf(parent)) {
-    const isPrivate = region.sharing === "private";
-    const known = isPrivate ? clones.get(region.vmo) : region.vmo;
-    const vmo = known ?? cloneVmo(k, region.vmo);
-    if (known === undefined) clones.set(region.vmo, vmo);
-    else retainVmo(vmo);
-    insertRegion(k, child, { ...region, space: child.id, vmo });
-  }
+  if (parent.executeGain === "refused") child.executeGain = "refused";
+  copyRegions(k, parent, child);
   const flush = newFlush(k, parent);
   const childFlush = newFlush(k, child);
   const result = copyEntries(k, parent, child, flush, childFlush);
@@ -133,10 +132,10 @@ export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
   space.activeHarts.clear();
   freeTables(k, space);
   for (const region of regionsOf(space)) {
-    memory.committedPages -= commitOf(region);
     region.vmo.mappings.delete(region);
     releaseBacking(k, region);
   }
+  memory.committedPages -= space.committedPages;
   memory.regionCount -= regionCount(space);
   clearRegions(space);
   memory.spaces.delete(space.id);
@@ -212,7 +211,7 @@ function copyEntries(
 ): 0 | "ENOMEM" {
   let result: 0 | "ENOMEM" = 0;
   for (const region of regionsOf(parent)) {
-    if (region.sharing === "shared") continue;
+    if (region.sharing === "shared" || !isInherited(region)) continue;
     visitRange(k, parent, region.start, region.end, ({ address, isLeaf, hi, lo, level }) => {
       const view = isLeaf ? k.arch.format.view(hi, lo, level) : undefined;
       if (view?.kind !== "leaf" || result !== 0) return;

@@ -5,7 +5,7 @@
 // INV-3  no PTE edit goes unflushed
 // INV-4  no TLB holds a translation that the page table does not (so no freed frame can be reached)
 // INV-5  no two live spaces of the current generation have one ASID
-// INV-6  regions are sorted, page-aligned, and do not overlap
+// INV-6  regions are sorted, page-aligned, and do not overlap; their tree and the accounts of their space agree with them
 // INV-9  swap slots have one owner, and nothing can write to a frame of the swap cache
 // INV-8  every place that shows a frame is found from the frame
 
@@ -16,7 +16,8 @@ import type { Kernel } from "../kernel.ts";
 import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listFreeFrames } from "./frames.ts";
 import { forEachSlot } from "./page-map.ts";
 import { findEntry, foundLevel, query, visitEntries, visitRange } from "./page-table.ts";
-import { findRegion, regionsOf } from "./region-tree.ts";
+import { checkRegionTree, findRegion, regionsOf } from "./region-tree.ts";
+import { countPages } from "./regions.ts";
 import { forEachMapping } from "./reverse-map.ts";
 import { countSlotUses } from "./swap-areas.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
@@ -163,8 +164,13 @@ function checkFreeLists(k: Kernel, uses: ReadonlyMap<FrameNumber, number>, probl
   if (free.size !== freeCount) problems.push(`INV-1: ${free.size} frames on the free lists, ${freeCount} counted`);
 }
 
-/** INV-6. */
+/** INV-6, and the accounts of the space. */
 function checkRegions(k: Kernel, space: AddressSpace, problems: string[]): void {
+  for (const problem of checkRegionTree(space)) problems.push(`INV-6: space ${space.id}: ${problem}`);
+  const { committedPages, dataPages, lockedPages } = countPages(space);
+  if (committedPages !== space.committedPages || dataPages !== space.dataPages || lockedPages !== space.lockedPages) {
+    problems.push(`INV-6: space ${space.id} counts its promised, data or locked pages wrongly`);
+  }
   let previous = 0;
   for (const { start, end } of regionsOf(space)) {
     const isGood = start >= previous && end > start && start % PAGE_SIZE === 0 && end % PAGE_SIZE === 0;

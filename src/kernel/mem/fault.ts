@@ -26,6 +26,7 @@ import {
   findRegion,
   findRegionAtOrAbove,
   findRegionBelow,
+  mayLock,
   resizeRegion,
   spaceSize,
   STACK_GUARD_GAP,
@@ -223,10 +224,16 @@ function growStack(k: Kernel, space: AddressSpace, address: VirtAddr): Region | 
   const start = pageBase(address);
   if (region.end - start > space.limits.stack) return undefined;
   if (spaceSize(space) + (region.start - start) > space.limits.addressSpace) return undefined;
+  if (region.locked !== "no" && !mayLock(space, region.start - start)) return undefined;
   const below = findRegionBelow(space, region.start);
-  if (below !== undefined && start - below.end < STACK_GUARD_GAP) return undefined;
-  resizeRegion(k, region, start, region.end);
+  if (below !== undefined && keepsGap(below) && start - below.end < STACK_GUARD_GAP) return undefined;
+  resizeRegion(k, space, region, start, region.end);
   return region;
+}
+
+/** A neighbour below that another stack, or nobody, can reach needs no gap (Linux mm/vma.c, expand_downwards). */
+function keepsGap({ growsDown, protection: { read, write, execute } }: Region): boolean {
+  return !growsDown && (read || write || execute);
 }
 
 function allows(k: Kernel, protection: Protection, access: FaultAccess): boolean {

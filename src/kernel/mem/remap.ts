@@ -1,37 +1,61 @@
-// mremap and madvise: changing regions in ways that keep, move or drop their pages.
+// mremap: regions that grow, shrink, move, or are shown at a second place.
 //
-// A region that moves keeps its VMO pages; its PTEs are removed and flushed before the old range can be used again, and come
-// back by faults at the new place.
+//   before   [ A |  part  | B ) .......        a part that moves keeps its VMO pages: they go into a VMO of its own, of the same family
+//   after    [ A )        [ B ) .. [ part )    where A and B show the old one too. Its PTEs are removed and flushed before the old range
+//                                              can be used again, and come back by faults at the new place
+//
+// mremap(2), and Linux mm/mremap.c for the order of the checks.
 
-import { pageAlignUp, PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../../lib/address.ts";
+import { alignUp } from "../../lib/align.ts";
+import { PAGE_SIZE, pageOffset, virtAddr, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import { dropFile } from "../fs/mapped-file.ts";
 import type { Kernel } from "../kernel.ts";
-import { finishFlush, newFlush, releaseAfterFlush } from "./flush.ts";
+import { finishFlush, newFlush } from "./flush.ts";
 import { mayCommit } from "./overcommit.ts";
+import { forEachSlot } from "./page-map.ts";
 import { unmap } from "./page-table.ts";
 import {
+  changeRegion,
   checkRange,
+  choosePlace,
   commitOf,
-  findGap,
   findRegion,
-  findRegionAtOrAbove,
+  hasRoom,
+  hasRoomForRegions,
   insertRegion,
+  isolate,
+  mayLock,
+  mayWrite,
+  mergeAround,
   pagesOf,
+  regionCount,
+  regionsOf,
   removeRegion,
   resizeRegion,
   spaceSize,
-  splitAround,
-  STACK_GUARD_GAP,
   unmapRange,
 } from "./regions.ts";
 import type { AddressSpace, Region } from "./types.ts";
-import { createVmo, dropPages, movePages, releaseVmo } from "./vmo.ts";
+import { createVmo, movePages, releaseVmo, retainVmo } from "./vmo.ts";
 
 /** Flags of mremap (uapi linux/mman.h). */
 export const MREMAP = { MAYMOVE: 1, FIXED: 2, DONTUNMAP: 4 } as const;
 
-/** Resizes or moves the mapping at `oldAddress`; returns where it is now. */
+/** Regions that a move to a given place may need at most, by Linux's reckoning. */
+const REGIONS_OF_MOVE = 6;
+
+interface Remapping {
+  readonly oldAddress: number;
+  /** Bytes, whole pages of the region. */
+  readonly oldSize: number;
+  readonly newSize: number;
+  readonly isFixed: boolean;
+  /** The old range stays mapped, with nothing in it. */
+  readonly keepsOld: boolean;
+}
+
+/** Resizes, moves or doubles the mapping at `oldAddress`; returns where it is now. */
 export function remapRange(
   k: Kernel,
   space: AddressSpace,
@@ -41,126 +65,179 @@ export function remapRange(
   flags: number,
   newAddress: number,
 ): VirtAddr | Errno {
-  const oldSize = pageAlignUp(oldLength);
-  const newSize = pageAlignUp(newLength);
   const isFixed = (flags & MREMAP.FIXED) !== 0;
-  if ((flags & ~(MREMAP.MAYMOVE | MREMAP.FIXED)) !== 0 || (isFixed && (flags & MREMAP.MAYMOVE) === 0)) return "EINVAL";
-  if (pageOffset(oldAddress) !== 0 || !(newSize > 0) || !(oldSize > 0)) return "EINVAL";
+  const keepsOld = (flags & MREMAP.DONTUNMAP) !== 0;
+  const mayMove = (flags & MREMAP.MAYMOVE) !== 0;
   const region = findRegion(space, oldAddress);
-  if (region === undefined || oldAddress + oldSize > region.end) return "EFAULT";
-  if (isFixed) return moveTo(k, space, oldAddress, oldSize, newSize, newAddress);
-  if (newSize <= oldSize) {
+  const pageSize = k.arch.format.levels[region?.pageLevel ?? 0]?.size ?? PAGE_SIZE;
+  const oldSize = alignUp(oldLength, pageSize);
+  const newSize = alignUp(newLength, pageSize);
+  const remapping: Remapping = { oldAddress, oldSize, newSize, isFixed, keepsOld };
+  const invalid = checkArguments(k, space, remapping, flags, newAddress);
+  if (invalid !== 0) return invalid;
+  if (region === undefined) return "EFAULT";
+  if (oldAddress % pageSize !== 0 || (isFixed && newAddress % pageSize !== 0)) return "EINVAL";
+  if (isFixed && !keepsOld && oldSize === newSize && oldSize > 0) return moveAll(k, space, remapping, newAddress);
+  if (!isFixed && !keepsOld && newSize <= oldSize) {
     const cut = newSize === oldSize ? 0 : unmapRange(k, space, oldAddress + newSize, oldSize - newSize);
     return cut === 0 ? virtAddr(oldAddress) : cut;
   }
-  if (spaceSize(space) + newSize - oldSize > space.limits.addressSpace) return "ENOMEM";
-  if (commitOf(region) > 0 && !mayCommit(k, (newSize - oldSize) / PAGE_SIZE)) return "ENOMEM";
-  if (oldAddress + oldSize === region.end && hasRoom(k, space, region.end, oldAddress + newSize)) {
-    growShared(region, newSize - oldSize);
-    resizeRegion(k, region, region.start, virtAddr(oldAddress + newSize));
+  const refused = checkGrowth(space, region, remapping);
+  if (refused !== 0) return refused;
+  const added = keepsOld ? newSize : newSize - oldSize;
+  if (commitOf(region) > 0 && !mayCommit(k, added / PAGE_SIZE)) return "ENOMEM";
+  if (isFixed) return moveTo(k, space, remapping, newAddress);
+  const end = oldAddress + newSize;
+  if (!keepsOld && oldSize > 0 && oldAddress + oldSize === region.end && hasRoom(k, space, region.end, end)) {
+    resizeRegion(k, space, region, region.start, virtAddr(end));
+    mergeAround(k, space, oldAddress, end);
     return virtAddr(oldAddress);
   }
-  if ((flags & MREMAP.MAYMOVE) === 0) return "ENOMEM";
-  const gap = findGap(k, space, newSize);
-  return gap === "ENOMEM" ? gap : moveTo(k, space, oldAddress, oldSize, newSize, gap);
+  if (!mayMove || !hasRoomForRegions(k, regionCount(space), 4)) return "ENOMEM";
+  const address = keepsOld ? newAddress : undefined;
+  const place = choosePlace(k, space, { address, alignment: pageSize }, newSize);
+  return typeof place === "string" ? place : moveTo(k, space, remapping, place);
 }
 
-/** Advice of madvise that changes what pages hold (uapi asm-generic/mman-common.h). */
-const DONTNEED = 4;
-const FREE = 8;
-/** NORMAL, RANDOM, SEQUENTIAL, WILLNEED; MERGEABLE, UNMERGEABLE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP; COLD, PAGEOUT. */
-const HARMLESS_ADVICE: ReadonlySet<number> = new Set([0, 1, 2, 3, 12, 13, 14, 15, 16, 17, 20, 21]);
-
-/** madvise. DONTNEED and FREE drop private pages, which then read as their source again; most advice changes nothing. */
-export function adviseRange(
+function checkArguments(
   k: Kernel,
   space: AddressSpace,
-  address: number,
-  length: number,
-  advice: number,
+  { oldAddress, oldSize, newSize, isFixed, keepsOld }: Remapping,
+  flags: number,
+  newAddress: number,
 ): 0 | Errno {
-  const dropsPages = advice === DONTNEED || advice === FREE;
-  if (!dropsPages && !HARMLESS_ADVICE.has(advice)) return "EINVAL";
-  if (pageOffset(address) !== 0 || !(length >= 0)) return "EINVAL";
-  if (length === 0) return 0;
-  const range = checkRange(k, address, length);
-  if (typeof range === "string") return range;
-  let result: 0 | Errno = 0;
-  const flush = newFlush(k, space);
-  for (let at: number = range.start; at < range.end;) {
-    const region = findRegionAtOrAbove(space, at);
-    if (region === undefined || region.start > at) result = "ENOMEM"; // and goes on, as Linux does
-    if (region === undefined || region.start >= range.end) break;
-    const start = virtAddr(Math.max(region.start, at));
-    const end = virtAddr(Math.min(region.end, range.end));
-    if (dropsPages) {
-      unmap(k, space, start, end, flush);
-      if (region.sharing === "private") {
-        const first = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
-        dropPages(k, region.vmo, first, first + (end - start) / PAGE_SIZE, (frame) => releaseAfterFlush(flush, frame));
-      }
-    }
-    at = region.end;
-  }
-  finishFlush(k, flush, "advise");
-  return result;
+  if ((flags & ~(MREMAP.MAYMOVE | MREMAP.FIXED | MREMAP.DONTUNMAP)) !== 0 || pageOffset(oldAddress) !== 0)
+    return "EINVAL";
+  if (!(newSize > 0) || newSize > k.arch.layout.userTop || !(oldSize >= 0)) return "EINVAL";
+  if (!isFixed && !keepsOld) return 0;
+  if (!(newAddress <= k.arch.layout.userTop - newSize) || pageOffset(newAddress) !== 0) return "EINVAL";
+  if ((flags & MREMAP.MAYMOVE) === 0 || (keepsOld && oldSize !== newSize)) return "EINVAL";
+  if (oldAddress + oldSize > newAddress && newAddress + newSize > oldAddress) return "EINVAL";
+  return hasRoomForRegions(k, regionCount(space), REGIONS_OF_MOVE) ? 0 : "ENOMEM";
 }
 
-/** Moves [oldAddress, +oldSize) to `newAddress`, replacing what is there, and makes it `newSize` long. */
+/** What a region that grows or moves must be, and may not exceed. */
+function checkGrowth(
+  space: AddressSpace,
+  region: Region,
+  { oldAddress, oldSize, newSize, keepsOld }: Remapping,
+): 0 | Errno {
+  const isSpecial = region.vmo.source.kind === "physical" || region.purpose === "vdso";
+  if (oldSize === 0 && region.sharing === "private") return "EINVAL";
+  if (keepsOld && isSpecial) return "EINVAL";
+  if (oldAddress + oldSize > region.end) return "EFAULT";
+  const added = keepsOld ? newSize : newSize - oldSize;
+  if (added <= 0) return 0;
+  if (isSpecial) return "EFAULT";
+  if (region.locked !== "no" && !keepsOld && !mayLock(space, added)) return "EAGAIN";
+  if (spaceSize(space) + added > space.limits.addressSpace) return "ENOMEM";
+  const isData = region.sharing === "private" && region.protection.write && !region.growsDown;
+  return isData && !mayWrite(space, added) ? "ENOMEM" : 0;
+}
+
+/** Moves all regions of a range by one distance; what is free between them is left alone at the new place too (Linux 6.17). */
+function moveAll(
+  k: Kernel,
+  space: AddressSpace,
+  { oldAddress, oldSize }: Remapping,
+  newAddress: number,
+): VirtAddr | Errno {
+  const end = oldAddress + oldSize;
+  for (const region of regionsOf(space, oldAddress, end)) {
+    const start = Math.max(region.start, oldAddress);
+    const size = Math.min(region.end, end) - start;
+    const part = { oldAddress: start, oldSize: size, newSize: size, isFixed: true, keepsOld: false };
+    const moved = moveTo(k, space, part, newAddress + (start - oldAddress));
+    if (typeof moved === "string") return moved;
+  }
+  return virtAddr(newAddress);
+}
+
+/** Moves a part of one region to `newAddress`, replacing what is there, and makes it as long as asked. */
 function moveTo(
   k: Kernel,
   space: AddressSpace,
-  oldAddress: number,
-  oldSize: number,
-  newSize: number,
+  { oldAddress, oldSize, newSize, keepsOld }: Remapping,
   newAddress: number,
 ): VirtAddr | Errno {
   const target = checkRange(k, newAddress, newSize);
   if (typeof target === "string") return target;
-  const keptSize = Math.min(oldSize, newSize);
-  if (target.start < oldAddress + oldSize && oldAddress < target.end) return "EINVAL";
   const cleared = unmapRange(k, space, target.start, newSize);
   if (cleared !== 0) return cleared;
+  const keptSize = Math.min(oldSize, newSize);
   if (newSize < oldSize) {
     const cut = unmapRange(k, space, oldAddress + newSize, oldSize - newSize);
     if (cut !== 0) return cut;
   }
-  const parts = splitAround(k, space, virtAddr(oldAddress), virtAddr(oldAddress + keptSize));
-  if (parts === "ENOMEM") return "ENOMEM";
-  const [region] = parts;
-  if (region === undefined) return "EFAULT";
+  const whole = findRegion(space, oldAddress);
+  if (whole === undefined) return "EFAULT";
+  const start = virtAddr(oldAddress);
+  if (keptSize === 0) return showAgain(k, space, whole, start, target);
+  const region = isolate(k, space, whole, start, virtAddr(oldAddress + keptSize));
+  if (typeof region === "string") return region;
   const flush = newFlush(k, space);
   unmap(k, space, region.start, region.end, flush);
   finishFlush(k, flush, "mremap");
-  removeRegion(k, space, region);
-  const moved: Region = { ...region, start: target.start, end: target.end };
-  if (region.sharing === "private") takeOwnPages(k, moved, keptSize / PAGE_SIZE);
-  else growShared(moved, newSize - keptSize);
-  insertRegion(k, space, moved);
-  dropFile(k, region); // the moved one holds it
+  if (keepsOld) {
+    const moved: Region = { ...region, ...target };
+    if (region.sharing === "private") takePages(k, region, moved);
+    else retainVmo(moved.vmo);
+    changeRegion(k, space, region, { locked: "no" });
+    insertRegion(k, space, moved);
+  } else {
+    removeRegion(k, space, region);
+    const moved: Region = { ...region, ...target };
+    if (region.sharing === "private" && (region.vmo.references > 1 || isEmpty(region))) {
+      takePages(k, region, moved);
+      releaseVmo(k, region.vmo);
+    }
+    insertRegion(k, space, moved);
+    dropFile(k, region); // the moved one holds it
+  }
+  mergeAround(k, space, oldAddress, oldAddress + keptSize);
+  mergeAround(k, space, target.start, target.end);
   return target.start;
 }
 
-/** Gives a region whose VMO other regions show too a VMO of its own, with its pages. */
-function takeOwnPages(k: Kernel, region: Region, pages: number): void {
-  const shared = region.vmo;
-  if (shared.references === 1) return;
-  const own = createVmo(k, shared.source, shared.lengthPages, shared.family);
-  const { from } = pagesOf(region);
-  movePages(shared, own, from, from + pages);
-  region.vmo = own;
-  releaseVmo(k, shared);
+/** Maps once more what a shared region shows from `start` on. */
+function showAgain(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  start: VirtAddr,
+  target: { start: VirtAddr; end: VirtAddr },
+): VirtAddr {
+  const skipped = start - region.start;
+  retainVmo(region.vmo);
+  insertRegion(k, space, {
+    ...region,
+    ...target,
+    vmoOffsetPages: region.vmoOffsetPages + skipped / PAGE_SIZE,
+    fileOffset: region.file === undefined ? region.fileOffset : region.fileOffset + skipped,
+  });
+  mergeAround(k, space, target.start, target.end);
+  return target.start;
 }
 
-/** A shared anonymous VMO is as long as its mapping asks. */
-function growShared(region: Region, bytes: number): void {
-  if (region.sharing === "shared" && region.vmo.source.kind === "zero" && region.file === undefined) {
-    region.vmo.lengthPages = Math.max(region.vmo.lengthPages, pagesOf(region).to + bytes / PAGE_SIZE);
+/** Gives a private region that moves a VMO of its own, with the pages of the old one's range. */
+function takePages(k: Kernel, region: Region, moved: Region): void {
+  const { source, lengthPages, family } = region.vmo;
+  if (source.kind === "zero" && isEmpty(region)) {
+    // Nothing binds it to its old numbers: with those of its new place it can join its neighbours there.
+    moved.vmo = createVmo(k, source, lengthPages);
+    moved.vmoOffsetPages = moved.start / PAGE_SIZE;
+    return;
   }
+  moved.vmo = createVmo(k, source, lengthPages, family);
+  const { from, to } = pagesOf(region);
+  movePages(region.vmo, moved.vmo, from, to);
 }
 
-function hasRoom(k: Kernel, space: AddressSpace, from: number, to: number): boolean {
-  if (to > k.arch.layout.userTop) return false;
-  const next = findRegionAtOrAbove(space, from);
-  return next === undefined || next.start - (next.growsDown ? STACK_GUARD_GAP : 0) >= to;
+function isEmpty(region: Region): boolean {
+  const { from, to } = pagesOf(region);
+  let isVacant = true;
+  forEachSlot(region.vmo.pages, from, to, () => {
+    isVacant = false;
+  });
+  return isVacant;
 }

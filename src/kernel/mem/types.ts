@@ -1,6 +1,6 @@
 // Memory as plain data: frames, VMOs, regions, address spaces.
 //
-//   AddressSpace ── regions: Region[] sorted by start ── Vmo ── pages: page index -> frame or swap slot (page-map.ts)
+//   AddressSpace ── regions: a tree of Region by start ── Vmo ── pages: page index -> frame or swap slot (page-map.ts)
 //        └── root: the page-table root's frame; tables lie in simulated memory, edited through page-table.ts
 //
 // Copy-on-write has no chain of shadow objects: a clone copies the page map and raises each frame's share count; a write to a frame
@@ -10,6 +10,7 @@ import type { FrameNumber, PhysAddr, VirtAddr } from "../../lib/address.ts";
 import type { Inode } from "../fs/types.ts";
 import type { OvercommitState } from "./overcommit.ts";
 import type { PageMap } from "./page-map.ts";
+import type { RegionTree } from "./region-tree.ts";
 import type { SwapState } from "./swap-slots.ts";
 
 export interface MemoryState {
@@ -35,6 +36,8 @@ export interface MemoryState {
   committedPages: number;
   /** Regions of all spaces: they are memory of the host. */
   regionCount: number;
+  /** What the files of /proc/sys set. */
+  readonly settings: MemorySettings;
   readonly asids: AsidState;
   /** Creation number of the next address space. */
   nextSpace: number;
@@ -64,6 +67,15 @@ export interface MemoryStatistics {
   /** Dirty pages of files that were stored so that their frames could go. */
   filePagesStored: number;
   outOfMemoryKills: number;
+}
+
+export interface MemorySettings {
+  /** Regions that one space may have (vm.max_map_count). */
+  maxMapCount: number;
+  /** Lowest address that an unprivileged process may map, in bytes (vm.mmap_min_addr). */
+  minimumAddress: number;
+  /** kernel.randomize_va_space: 0 nothing, 1 stack, mappings and programs, 2 the heap too. */
+  randomizeLayout: number;
 }
 
 /** One page that every space maps for the kernel: user mode cannot touch it. */
@@ -153,6 +165,18 @@ export interface Vmo {
   readonly dependents: Set<Vmo>;
 }
 
+/** What madvise said of a region. */
+export interface Advice {
+  readonly access: "normal" | "random" | "sequential";
+  /** A forked child does not get the region. */
+  readonly omittedByFork: boolean;
+  /** A forked child gets the region with zeros. */
+  readonly wipedByFork: boolean;
+  /** A core file would have it. */
+  readonly dumped: boolean;
+  readonly largePages: "as-set" | "wanted" | "refused";
+}
+
 export interface Region {
   /** Id of the address space that it is in. */
   readonly space: number;
@@ -182,6 +206,13 @@ export interface Region {
   /** For /proc/PID/maps; the file of a file mapping and where in it `start` lies, in bytes. */
   readonly file: { readonly inode: Inode; readonly path: string } | undefined;
   fileOffset: number;
+  /** Pages that the region keeps in memory: none, all from the time of the lock on, or each from its first use on. */
+  locked: "no" | "present" | "on-fault";
+  advice: Advice;
+  /** Not counted as promised memory (MAP_NORESERVE). */
+  readonly noReserve: boolean;
+  /** Level of the page table whose entries map the region: 0, or with MAP_HUGETLB that of its page size. */
+  readonly pageLevel: number;
 }
 
 export interface AddressSpace {
@@ -191,8 +222,17 @@ export interface AddressSpace {
   /** Identifier in TLB entries, and the generation that gave it (0: none yet). */
   asid: number;
   asidGeneration: number;
-  /** Sorted by start, never overlapping. */
-  readonly regions: Region[];
+  /** By start, never overlapping (region-tree.ts). */
+  readonly regions: RegionTree;
+  /** Pages that its regions count as promised memory. */
+  committedPages: number;
+  /** Pages of its private writable regions that do not grow down: what RLIMIT_DATA bounds. */
+  dataPages: number;
+  /** Pages of locked regions, and how regions to come are locked (mlockall). */
+  lockedPages: number;
+  lockFuture: Region["locked"];
+  /** Whether memory may become executable that is writable or was not executable before (PR_SET_MDWE), here and in children. */
+  executeGain: "allowed" | "refused" | "refused-here";
   /** Processes that share it. */
   references: number;
   /** Program break: start, current end. */
@@ -209,6 +249,6 @@ export interface AddressSpace {
   readonly activeHarts: Set<number>;
   /** Harts whose TLB may hold translations under its ASID. */
   readonly cachingHarts: Set<number>;
-  /** Resource limits in bytes that its owner has: RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS. */
-  readonly limits: { stack: number; data: number; addressSpace: number };
+  /** Resource limits in bytes that its owner has: RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_MEMLOCK. */
+  readonly limits: { stack: number; data: number; addressSpace: number; locked: number };
 }

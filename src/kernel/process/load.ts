@@ -85,6 +85,7 @@ export function applyLimits(process: Process, space: AddressSpace): void {
   space.limits.stack = limit(abi.RLIMIT_STACK);
   space.limits.data = limit(abi.RLIMIT_DATA);
   space.limits.addressSpace = limit(abi.RLIMIT_AS);
+  space.limits.locked = process.credentials.euid === 0 ? Infinity : limit(abi.RLIMIT_MEMLOCK);
 }
 
 /** Follows `#!` lines to an ELF file, and checks that it may be run. */

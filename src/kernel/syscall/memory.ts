@@ -26,7 +26,8 @@ import {
   unmapRange,
   type MapRequest,
 } from "../mem/regions.ts";
-import { adviseRange, remapRange } from "../mem/remap.ts";
+import { adviseRange } from "../mem/advice.ts";
+import { remapRange } from "../mem/remap.ts";
 import type { AddressSpace, Protection } from "../mem/types.ts";
 import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
 import { releaseVmo } from "../mem/vmo.ts";

@@ -1,0 +1,195 @@
+// madvise: what a program says it will do with a range of its memory.
+//
+//   dropped   DONTNEED  DONTNEED_LOCKED  FREE           private pages read as their source again
+//   noted     NORMAL RANDOM SEQUENTIAL  (DONT|DO)FORK  (WIPE|KEEP)ONFORK  (DONT|DO)DUMP  (NO)HUGEPAGE      in the region, which splits
+//   brought   WILLNEED  POPULATE_READ  POPULATE_WRITE   pages that are absent
+//   hints     COLD  PAGEOUT
+//
+// A gap in the range does not end it: what is mapped is advised, and ENOMEM returned. madvise(2), and Linux mm/madvise.c for which
+// regions may be advised what.
+
+import * as abi from "../../abi/linux/memory.ts";
+import { pageOffset, PAGE_SIZE, virtAddr, type VirtAddr } from "../../lib/address.ts";
+import type { Errno } from "../../abi/linux/errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { handlePageFault } from "./fault.ts";
+import { finishFlush, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
+import { freeFrameCount } from "./frames.ts";
+import { unmap } from "./page-table.ts";
+import { changeRegion, checkRange, findRegion, isolate, mergeAround, regionsOf } from "./regions.ts";
+import type { Advice, AddressSpace, Region } from "./types.ts";
+import { dropPages, vmoPage } from "./vmo.ts";
+
+/** Pages that one WILLNEED reads ahead at most, and frames that it leaves free. */
+const READ_AHEAD_PAGES = 512;
+const READ_AHEAD_RESERVE = 256;
+
+/** One kind of advice, for a part of one region. */
+type Action = (
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  start: VirtAddr,
+  end: VirtAddr,
+  flush: Flush,
+) => 0 | Errno;
+
+/** Takes over how a range of memory will be used. EINVAL for unknown advice, and for what the region cannot be advised. */
+export function adviseRange(
+  k: Kernel,
+  space: AddressSpace,
+  address: number,
+  length: number,
+  advice: number,
+): 0 | Errno {
+  const action = ACTIONS.get(advice);
+  const access = POPULATIONS.get(advice);
+  if ((action === undefined && access === undefined) || pageOffset(address) !== 0 || !(length >= 0)) return "EINVAL";
+  if (length === 0) return 0;
+  const range = checkRange(k, address, length);
+  if (typeof range === "string") return address + length > address && address >= 0 ? "ENOMEM" : range;
+  if (action === undefined) return access === undefined ? "EINVAL" : populate(k, space, range.start, range.end, access);
+  let result: 0 | Errno = 0;
+  let reached: number = range.start;
+  const flush = newFlush(k, space);
+  for (const region of regionsOf(space, range.start, range.end)) {
+    if (region.start > reached) result = "ENOMEM";
+    const start = virtAddr(Math.max(region.start, range.start));
+    reached = Math.min(region.end, range.end);
+    const error = action(k, space, region, start, virtAddr(reached), flush);
+    if (error !== 0) {
+      finishFlush(k, flush, "advise");
+      mergeAround(k, space, range.start, range.end);
+      return error;
+    }
+  }
+  finishFlush(k, flush, "advise");
+  mergeAround(k, space, range.start, range.end);
+  return reached < range.end ? "ENOMEM" : result;
+}
+
+/** Advice that is kept in the region, once `mayNote` has no objection. */
+function note(change: (advice: Advice) => Partial<Advice>, mayNote: (region: Region) => boolean = () => true): Action {
+  return (k, space, region, start, end) => {
+    if (!mayNote(region)) return "EINVAL";
+    const part = isolate(k, space, region, start, end);
+    if (typeof part === "string") return part;
+    changeRegion(k, space, part, { advice: { ...part.advice, ...change(part.advice) } });
+    return 0;
+  };
+}
+
+/** A hint that changes nothing. */
+const hint =
+  (mayHint: (region: Region) => boolean): Action =>
+  (_k, _space, region) =>
+    mayHint(region) ? 0 : "EINVAL";
+
+/** Takes the pages out: of a private region for good, of a shared one only its translations. */
+const drop: Action = (k, space, region, start, end, flush) => {
+  unmap(k, space, start, end, flush);
+  if (region.sharing === "shared") return 0;
+  const first = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
+  dropPages(k, region.vmo, first, first + (end - start) / PAGE_SIZE, (frame) => releaseAfterFlush(flush, frame));
+  return 0;
+};
+
+const isSpecial = ({ vmo }: Region): boolean => vmo.source.kind === "physical";
+const isAnonymous = ({ sharing, vmo }: Region): boolean => sharing === "private" && vmo.source.kind === "zero";
+const isEvictable = (region: Region): boolean => region.locked === "no" && !isSpecial(region) && region.pageLevel === 0;
+
+/** Reads the pages of a file ahead, as far as there is room; what cannot be read is told of when it is used. */
+const bringIn: Action = (k, _space, region, start, end) => {
+  const { vmo } = region;
+  const { source } = vmo;
+  const [file, offset] = source.kind === "vmo" ? [source.vmo, source.offsetPages] : [vmo, 0];
+  if (file.source.kind !== "inode") return 0;
+  const first = offset + region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
+  const last = Math.min(first + Math.min((end - start) / PAGE_SIZE, READ_AHEAD_PAGES), file.lengthPages);
+  for (let index = first; index < last && freeFrameCount(k) > READ_AHEAD_RESERVE; index++) {
+    if (typeof vmoPage(k, file, index, "read") === "string") break;
+  }
+  return 0;
+};
+
+const ACTIONS: ReadonlyMap<number, Action> = new Map<number, Action>([
+  [abi.MADV_NORMAL, note(() => ({ access: "normal" }))],
+  [abi.MADV_RANDOM, note(() => ({ access: "random" }))],
+  [abi.MADV_SEQUENTIAL, note(() => ({ access: "sequential" }))],
+  [abi.MADV_WILLNEED, bringIn],
+  [
+    abi.MADV_DONTNEED,
+    (k, space, region, ...rest) => (isDroppable(region) ? drop(k, space, region, ...rest) : "EINVAL"),
+  ],
+  [
+    abi.MADV_DONTNEED_LOCKED,
+    (k, space, region, ...rest) => (isSpecial(region) ? "EINVAL" : drop(k, space, region, ...rest)),
+  ],
+  [
+    abi.MADV_FREE,
+    (k, space, region, ...rest) =>
+      isDroppable(region) && isAnonymous(region) && region.pageLevel === 0 ? drop(k, space, region, ...rest) : "EINVAL",
+  ],
+  [abi.MADV_DONTFORK, note(() => ({ omittedByFork: true }))],
+  [
+    abi.MADV_DOFORK,
+    note(
+      () => ({ omittedByFork: false }),
+      (region) => !isSpecial(region),
+    ),
+  ],
+  [
+    abi.MADV_HUGEPAGE,
+    note(
+      () => ({ largePages: "wanted" }),
+      (region) => !isSpecial(region) && region.pageLevel === 0,
+    ),
+  ],
+  [
+    abi.MADV_NOHUGEPAGE,
+    note(
+      () => ({ largePages: "refused" }),
+      (region) => !isSpecial(region) && region.pageLevel === 0,
+    ),
+  ],
+  [abi.MADV_DONTDUMP, note(() => ({ dumped: false }))],
+  [
+    abi.MADV_DODUMP,
+    note(
+      () => ({ dumped: true }),
+      (region) => !isSpecial(region),
+    ),
+  ],
+  [abi.MADV_WIPEONFORK, note(() => ({ wipedByFork: true }), isAnonymous)],
+  [abi.MADV_KEEPONFORK, note(() => ({ wipedByFork: false }))],
+  [abi.MADV_COLD, hint(isEvictable)],
+  [abi.MADV_PAGEOUT, hint(isEvictable)],
+]);
+
+function isDroppable(region: Region): boolean {
+  return region.locked === "no" && !isSpecial(region);
+}
+
+/** Advice that faults the pages in. */
+const POPULATIONS: ReadonlyMap<number, "read" | "write"> = new Map([
+  [abi.MADV_POPULATE_READ, "read"],
+  [abi.MADV_POPULATE_WRITE, "write"],
+] as const);
+
+/**
+ * Faults the pages in as a program's own accesses would. ENOMEM at a gap, and where no frame is free; EINVAL where the region does not
+ * allow the access, EFAULT where it would raise SIGBUS. The pages before stay. No more than memory holds are tried.
+ */
+function populate(k: Kernel, space: AddressSpace, start: number, end: number, access: "read" | "write"): 0 | Errno {
+  const last = Math.min(end, start + k.memory.size);
+  for (let at = start; at < last; at += PAGE_SIZE) {
+    const region = findRegion(space, at);
+    if (region === undefined) return "ENOMEM";
+    const { read, write } = region.protection;
+    if (!(access === "write" ? write : read || write)) return "EINVAL";
+    const outcome = handlePageFault(k, space, virtAddr(at), access);
+    if (outcome.kind === "out-of-memory") return "ENOMEM";
+    if (outcome.kind === "signal") return "EFAULT";
+  }
+  return last < end ? "ENOMEM" : 0;
+}
