@@ -63,7 +63,9 @@ static int is_wanted(const struct row *row, const struct row *group, int count, 
 }
 
 int main(int argc, char **argv) {
-  if (argc == 2 && strcmp(argv[1], "nothing") == 0) return 0; // what the exec row executes
+  if (argc == 2 && strcmp(argv[1], "nothing") == 0) return 0;
+  if (argc == 3 && strcmp(argv[1], "processes") == 0) hold_processes(argv[2]);
+  if (argc == 3 && strcmp(argv[1], "hold") == 0) hold_memory(argv[2]);
   setvbuf(stdout, 0, _IOLBF, 0);
   // As the first process of a machine; elsewhere these fail, for they are there.
   mkdir("/proc", 0755), mount("proc", "/proc", "proc", 0, 0);

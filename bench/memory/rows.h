@@ -1,6 +1,9 @@
 // The kernel's memory costs, one static program for both peers: bench/memory.mjs runs it and says how it measures.
 //
-//   memory [ROW …]     runs those rows, or all; "shootdown-…" rows want four CPUs and run only when named
+//   memory [ROW …]            runs those rows, or all; those of shootdown.c want four CPUs and run only when named
+//   memory nothing            ends at once: what the exec row executes
+//   memory processes COUNT    forks so many children that wait, says "held" and waits
+//   memory hold MEBIBYTES     touches so much memory, says "held" and waits
 //
 // A row prints "begin ROW" and "end ROW OPERATIONS" around what counts, as often as it likes; preparation lies outside. Each row first
 // does the same unannounced, smaller, so that neither peer is measured cold. It ends with "done"; as process 1 it then waits for ever.
@@ -26,6 +29,9 @@ extern const struct row fault_rows[];
 extern const struct row region_rows[];
 extern const struct row call_rows[];
 extern const struct row shootdown_rows[];
+
+void hold_processes(const char *count);
+void hold_memory(const char *mebibytes);
 
 // Announce the part that counts.
 void begin(void);
