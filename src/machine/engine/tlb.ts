@@ -28,13 +28,16 @@ interface Context {
   filledCount: number;
   /** When it was last selected. */
   stamp: number;
-  /** Virtual [start, end) of superpages that were filled, as pairs; `hasMore` when there were too many to remember. */
-  readonly superpages: number[];
-  hasMore: boolean;
+  /** The large pages that entries were filled from: the first address plus the log2 of the size. */
+  readonly superpages: Set<number>;
 }
 
-const MAX_SUPERPAGES = 32;
-const MAX_LOGGED = 512;
+const MAX_LOGGED = 1024;
+/** Large pages that a context remembers; with more it is cleared. */
+const MAX_SUPERPAGES = 1024;
+/** log2 of the sizes that large pages have: 2 MiB, 1 GiB, and with Sv48 512 GiB. */
+const SUPERPAGE_SHIFTS = [21, 30, 39] as const;
+/** A low half of no tag: it has alignment bits, and the bit of `HOST_ONLY`, set. The rest of an empty entry says nothing. */
 const INVALID = -1;
 /** A bit of a tag that no address has when the interpreter compares: alignment bits are lower, page bits higher. */
 const HOST_ONLY = 1 << 11;
@@ -58,8 +61,7 @@ export class TlbSet {
         filled: new Int32Array(MAX_LOGGED),
         filledCount: MAX_LOGGED,
         stamp: 0,
-        superpages: [],
-        hasMore: false,
+        superpages: new Set(),
       });
     }
     // There is at least one context.
@@ -116,13 +118,13 @@ export class TlbSet {
     isForHost: boolean,
   ): void {
     const { current } = this;
+    if (size > 4096) this.noteSuperpage(current, toNumber(pageHi, pageLo), size);
     const index = entryIndex(current.base, access, pageLo);
     if (current.filledCount < MAX_LOGGED) current.filled[current.filledCount++] = index;
     this.words[index] = isForHost ? pageLo | HOST_ONLY : pageLo;
     this.words[index + 1] = pageHi;
     this.words[index + 2] = addend;
     this.words[index + 3] = physicalPage;
-    if (size > 4096) this.noteSuperpage(current, toNumber(pageHi, pageLo), size);
   }
 
   /** The address of the current context's entry for a page, if it is there; else -1. In units of words. */
@@ -151,8 +153,7 @@ export class TlbSet {
    */
   flush(virtualAddress: number | undefined, asid: number | undefined): void {
     for (const context of this.contexts) {
-      if (!context.isUsed) continue;
-      if (asid !== undefined && context.asid !== asid) continue;
+      if (!context.isUsed || (asid !== undefined && context.asid !== asid)) continue;
       if (virtualAddress === undefined) this.clear(context);
       else this.flushPage(context, virtualAddress);
     }
@@ -171,7 +172,7 @@ export class TlbSet {
       if (!isUsed) continue;
       const start = (base + TLB.store) >> 2;
       for (let index = start; index < start + TLB_ENTRIES * 4; index += 4) {
-        if (this.words[index + 3] === physicalPage) this.drop(index);
+        if (this.words[index + 3] === physicalPage) this.words[index] = INVALID;
       }
     }
   }
@@ -200,48 +201,49 @@ export class TlbSet {
   }
 
   private flushPage(context: Context, virtualAddress: number): void {
-    let isSuperpage = context.hasMore;
-    for (let i = 0; i < context.superpages.length && !isSuperpage; i += 2) {
-      const start = context.superpages[i] ?? 0;
-      isSuperpage = virtualAddress >= start && virtualAddress < (context.superpages[i + 1] ?? 0);
-    }
-    if (isSuperpage) {
+    if (context.superpages.size > 0 && isInSuperpage(context.superpages, virtualAddress)) {
       this.clear(context);
       return;
     }
-    const lo = virtualAddress | 0;
+    const { words } = this;
+    const page = virtualAddress & -4096;
     const hi = highHalf(virtualAddress);
-    for (const access of ["load", "store", "execute"] as const) {
-      const index = entryIndex(context.base, access, lo);
-      if (((this.words[index] ?? 0) & ~HOST_ONLY) === (lo & -4096) && this.words[index + 1] === hi) this.drop(index);
+    const first = entryIndex(context.base, "load", page);
+    for (let index = first; index < first + TABLES_IN_WORDS; index += TABLE_IN_WORDS) {
+      if (((words[index] ?? 0) & ~HOST_ONLY) === page && words[index + 1] === hi) words[index] = INVALID;
     }
   }
 
   private noteSuperpage(context: Context, page: number, size: number): void {
     const { superpages } = context;
-    for (let i = 0; i < superpages.length; i += 2) {
-      if (page >= (superpages[i] ?? 0) && page < (superpages[i + 1] ?? 0)) return;
-    }
-    const start = Math.floor(page / size) * size;
-    if (superpages.length < MAX_SUPERPAGES * 2) superpages.push(start, start + size);
-    else context.hasMore = true;
+    if (superpages.size >= MAX_SUPERPAGES) this.clear(context);
+    superpages.add(Math.floor(page / size) * size + Math.log2(size));
   }
 
   private clear(context: Context): void {
-    if (context.filledCount < MAX_LOGGED) {
-      for (let i = 0; i < context.filledCount; i++) this.drop(context.filled[i] ?? 0);
+    const { words } = this;
+    const { filled, filledCount } = context;
+    if (filledCount < MAX_LOGGED) {
+      for (let i = 0; i < filledCount; i++) words[filled[i] ?? 0] = INVALID;
     } else {
-      this.words.fill(INVALID, context.base >> 2, (context.base + TLB_CONTEXT_SIZE) >> 2);
+      words.fill(INVALID, context.base >> 2, (context.base + TLB_CONTEXT_SIZE) >> 2);
     }
     context.filledCount = 0;
-    context.superpages.length = 0;
-    context.hasMore = false;
-  }
-
-  private drop(index: number): void {
-    this.words.fill(INVALID, index, index + 4);
+    if (context.superpages.size > 0) context.superpages.clear();
   }
 }
+
+function isInSuperpage(superpages: ReadonlySet<number>, address: number): boolean {
+  for (const shift of SUPERPAGE_SHIFTS) {
+    const size = 2 ** shift;
+    if (superpages.has(Math.floor(address / size) * size + shift)) return true;
+  }
+  return false;
+}
+
+/** From an entry in a table to that of the same page in the next one, and past the last one. */
+const TABLE_IN_WORDS = (TLB_ENTRIES * TLB_ENTRY_SIZE) >> 2;
+const TABLES_IN_WORDS = TLB_CONTEXT_SIZE >> 2;
 
 /** The index, in words, of the entry that a page has in a context. */
 function entryIndex(base: number, access: AccessType, lo: number): number {

@@ -157,6 +157,73 @@ for (const tier of TIERS) {
     assert.equal(run(tier, `${move}\n${fence} ld a2, (t1)`).stale.length, 0);
   });
 
+  test(`so is a gigapage, in the upper half too [${tier}]`, () => {
+    const map = (base: string): string => `
+      li t0, ${pte(0x8000_0000, RW).lo}
+      li t1, ${base}
+      srli t2, t1, 30
+      andi t2, t2, 511
+      slli t2, t2, 3
+      add t2, t2, s2
+      sd t0, (t2)
+      ld a2, (t1)
+      li t3, 0x345000
+      add t4, t1, t3
+      lw a4, (t4)
+      sd zero, (t2)
+      li t3, 0x2ffff000
+      add t3, t1, t3`;
+    for (const base of [String(2 ** 32), "-0x40000000", "-0x4000000000"]) {
+      assert.equal(
+        run(
+          tier,
+          `${map(base)}
+ lw a4, (t4)`,
+        ).stale[0]?.entry.size,
+        2 ** 30,
+        base,
+      );
+      for (const fence of ["sfence.vma t3", "li t5, 5\n sfence.vma t3, t5"]) {
+        assert.equal(
+          run(
+            tier,
+            `${map(base)}
+ ${fence}
+ lw a4, (t4)`,
+          ).stale.length,
+          0,
+          base,
+        );
+      }
+    }
+  });
+
+  test(`accessed and dirty bits that software clears are set again by the next use, once it has fenced [${tier}]`, () => {
+    const entry = (b: Outcome): number => b.machine.memory.read32(b.symbol("table") + 8192 + 8) & (A | D);
+    const clear = (bits: number): string => `
+      ld a2, (a0)
+      sd a2, (a0)
+      li a1, ${pte(PAGE, RW & ~bits).lo}
+      sd a1, 8(s0)
+      sfence.vma a0
+`;
+    assert.equal(entry(run(tier, clear(A | D))), 0);
+    assert.equal(entry(run(tier, `${clear(A | D)} ld a2, (a0)`)), A);
+    assert.equal(entry(run(tier, `${clear(A | D)} sd a2, (a0)`)), A | D);
+    // What was filled by a load is no way around the dirty bit.
+    assert.equal(
+      entry(
+        run(
+          tier,
+          `${clear(D)} ld a2, (a0)
+ sd a2, (a0)`,
+        ),
+      ),
+      A | D,
+    );
+    assert.equal(entry(run(tier, `${clear(D)} ld a2, (a0)`)), A);
+  });
+
   test(`an ASID that was given to other tables without a fence is found [${tier}]`, () => {
     const change = `
       li t0, 12288

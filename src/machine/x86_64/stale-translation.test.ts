@@ -161,4 +161,46 @@ catch_14:
     assert.equal(run(tier, `${move}\n mov rax, [rbp]`).stale[0]?.entry.size, PAGES);
     assert.equal(run(tier, `${move}\n invlpg [rbp + 0x100000]\n mov rax, [rbp + 0x1ff000]`).stale.length, 0);
   });
+
+  test(`so is one of 1 GiB, in the upper half too [${tier}]`, () => {
+    const PDPT = 0x2000;
+    // The first PDPT serves both ends of the address space; its last entries map the first GiB again.
+    const map = (at: string): string => `
+      mov    rax, qword ptr [${TABLES + PML4}]
+      mov    qword ptr [${TABLES + PML4 + 511 * 8}], rax
+      mov    eax, ${P | W | PS | A | D}
+      mov    qword ptr [${TABLES + PDPT + 510 * 8}], rax
+      movabs rdx, ${at}
+      mov    rax, [rdx]
+      mov    rax, [rdx + 0x3ff000]
+      mov    qword ptr [${TABLES + PDPT + 510 * 8}], 0`;
+    for (const at of ["0x7f80000000", "0xffffffff80000000"]) {
+      assert.equal(run(tier, `${map(at)}\n mov rax, [rdx + 0x3ff000]`).stale[0]?.entry.size, 2 ** 30, at);
+      const flush = "invlpg [rdx + 0x30000000]";
+      assert.equal(run(tier, `${map(at)}\n ${flush}\n mov rax, [rdx + 0x3ff000]`).stale.length, 0, at);
+      const byPcid = `
+        mov    rax, rdx
+        add    rax, 0x20000123
+        mov    [rip + descriptor + 8], rax
+        mov    eax, 0
+        invpcid rax, [rip + descriptor]`;
+      assert.equal(run(tier, `${map(at)}\n ${byPcid}\n mov rax, [rdx + 0x3ff000]`).stale.length, 0, at);
+    }
+  });
+
+  test(`accessed and dirty bits that software clears are set again by the next use, once it has flushed [${tier}]`, () => {
+    const entry = (b: Outcome): number => b.pageEntry(AT) & (A | D);
+    const clear = (bits: number): string => `
+      mov    rax, [rdi]
+      mov    [rdi], rax
+      mov    esi, ${AT | P | W | U | ((A | D) & ~bits)}
+      mov    [rbx], rsi
+      invlpg [rdi]\n`;
+    assert.equal(entry(run(tier, clear(A | D))), 0);
+    assert.equal(entry(run(tier, `${clear(A | D)} mov rax, [rdi]`)), A);
+    assert.equal(entry(run(tier, `${clear(A | D)} mov [rdi], rax`)), A | D);
+    // What was filled by a load is no way around the dirty bit.
+    assert.equal(entry(run(tier, `${clear(D)} mov rax, [rdi]\n mov [rdi], rax`)), A | D);
+    assert.equal(entry(run(tier, `${clear(D)} mov rax, [rdi]`)), A);
+  });
 }
