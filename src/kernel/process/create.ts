@@ -161,6 +161,8 @@ export function createProcess(
     dumpable: true,
     parentDeathSignal: 0,
     nice: 0,
+    oomScoreAdjust: 0,
+    oomScoreAdjustLeast: 0,
     childSubreaper: false,
     noNewPrivileges: false,
     personality: 0,

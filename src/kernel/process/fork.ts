@@ -153,6 +153,8 @@ function inheritFrom(k: Kernel, child: Process, parent: Process, request: CloneR
   child.startTimeNs = now(k);
   child.dumpable = parent.dumpable;
   child.nice = parent.nice;
+  child.oomScoreAdjust = parent.oomScoreAdjust;
+  child.oomScoreAdjustLeast = parent.oomScoreAdjustLeast;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.personality = parent.personality;
 }

@@ -66,6 +66,9 @@ export interface Process {
   dumpable: boolean;
   parentDeathSignal: number;
   nice: number;
+  /** -1000 (never killed for memory) to 1000, in thousandths of all memory, and the least that a process without privilege may set. */
+  oomScoreAdjust: number;
+  oomScoreAdjustLeast: number;
   childSubreaper: boolean;
   noNewPrivileges: boolean;
   personality: number;

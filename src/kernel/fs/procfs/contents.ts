@@ -41,8 +41,21 @@ export function writeProcFile(k: Kernel, writer: Process, inode: Inode, bytes: U
     process.name = value.trimEnd().slice(0, 15);
     return bytes.length;
   }
-  // Memory is reclaimed by one rule for all; a preference is accepted and has no effect.
-  return node.entry === "oom_score_adj" ? bytes.length : "EIO";
+  if (node.entry !== "oom_score_adj") return "EIO";
+  const done = setOomPreference(writer, process, value.trim());
+  return done === 0 ? bytes.length : done;
+}
+
+/** proc_pid_oom_score_adj(5). Without privilege, no process gets below the least that one with privilege set. */
+function setOomPreference(writer: Process, process: Process, value: string): 0 | Errno {
+  if (!/^[+-]?[0-9]{1,4}$/.test(value)) return "EINVAL";
+  const preference = Number(value);
+  if (Math.abs(preference) > 1000) return "EINVAL";
+  const isPrivileged = writer.credentials.euid === 0;
+  if (preference < process.oomScoreAdjustLeast && !isPrivileged) return "EACCES";
+  process.oomScoreAdjust = preference;
+  if (isPrivileged) process.oomScoreAdjustLeast = preference;
+  return 0;
 }
 
 function readDescriptorInfo(_k: Kernel, { process, fd }: { process: Process; fd: number | undefined }): string {

@@ -10,6 +10,7 @@ import type { Kernel } from "../../kernel.ts";
 import { regionsOf } from "../../mem/region-tree.ts";
 import { copyFromUser } from "../../mem/user-memory.ts";
 import type { Region } from "../../mem/types.ts";
+import { memoryScore, OOM_EXEMPT, totalPages } from "../../process/memory-killer.ts";
 import type { Process, SignalInfo, Thread } from "../../process/types.ts";
 import { mountInfo, mountTable } from "./system-files.ts";
 import { escapePath, hexAddress, ticks } from "./text.ts";
@@ -39,7 +40,8 @@ export const PROCESS_FILES: ReadonlyMap<string, ProcessFile> = new Map<string, P
   ["maps", { mode: 0o444, read: maps }],
   ["mountinfo", { mode: 0o444, read: (k) => mountInfo(k) }],
   ["mounts", { mode: 0o444, read: (k) => mountTable(k) }],
-  ["oom_score_adj", { mode: 0o644, read: () => "0\n" }],
+  ["oom_score", { mode: 0o444, read: oomScore }],
+  ["oom_score_adj", { mode: 0o644, read: (_k, { process }) => `${process.oomScoreAdjust}\n` }],
   // Read through pagemap.ts, which does not need all of it at once.
   ["pagemap", { mode: 0o400, read: () => "" }],
   ["stat", { mode: 0o444, read: stat }],
@@ -149,6 +151,13 @@ function stat(k: Kernel, subject: Subject): string {
     0,
   ];
   return `${fields.join(" ")}\n`;
+}
+
+/** Linux: fs/proc/base.c, proc_oom_score: from 0 to 2000, where half of that is all of memory. */
+function oomScore(k: Kernel, { process }: Subject): string {
+  if (process.threads.length === 0 || process.oomScoreAdjust === OOM_EXEMPT) return "0\n";
+  const thousandths = Math.trunc((memoryScore(k, process) * 1000) / totalPages(k));
+  return `${Math.trunc(((1000 + thousandths) * 2) / 3)}\n`;
 }
 
 function statm(_k: Kernel, subject: Subject): string {
