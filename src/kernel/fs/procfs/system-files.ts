@@ -4,6 +4,8 @@ import { PAGE_SIZE } from "../../../lib/address.ts";
 import type { Errno } from "../../../abi/linux/errno.ts";
 import { now, type Kernel } from "../../kernel.ts";
 import type { Mount } from "../types.ts";
+import { maximumThreads } from "../../process/create.ts";
+import { MEMORY_SETTINGS } from "./memory-settings.ts";
 import { escapePath, ticks } from "./text.ts";
 
 interface SystemFile {
@@ -64,10 +66,10 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ["sys/kernel/shmall", sharedMemoryLimit("allPages")],
   ["sys/kernel/shmmax", sharedMemoryLimit("maximumBytes")],
   ["sys/kernel/shmmni", { read: (k) => `${k.state.sharedMemory.limits.segments}\n`, write: setSegmentLimit }],
+  ["sys/kernel/tainted", constant(0)],
+  ["sys/kernel/threads-max", { read: (k) => `${maximumThreads(k)}\n` }],
   ["sys/kernel/version", constant(KERNEL_VERSION)],
-  ["sys/vm/max_map_count", constant(65530)],
-  ["sys/vm/mmap_min_addr", constant(65536)],
-  ["sys/vm/overcommit_memory", setting(0)],
+  ...MEMORY_SETTINGS,
   ["sysvipc/shm", { read: sharedMemorySegments }],
 ]);
 
