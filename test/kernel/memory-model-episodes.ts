@@ -43,7 +43,10 @@ function optionsOf(arch: ArchitectureName, seed: number): WorldOptions {
   return {
     arch,
     harts: 1 + (Math.abs(seed) % 4),
+    // Every fifth is short of memory: what is used goes out and comes back all the time.
     memoryBytes: 32 * MEGABYTE,
+    freeFrames: seed % 5 === 0 ? 700 : Infinity,
+    swapPages: seed % 5 === 1 ? 0 : 10_000,
     // Few identifiers: rollovers come often.
     maxAsid: seed % 3 === 0 ? 7 : undefined,
   };

@@ -24,6 +24,7 @@ import type { PathRef } from "../../src/kernel/fs/types.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { createAddressSpace } from "../../src/kernel/mem/address-space.ts";
 import { handlePageFault } from "../../src/kernel/mem/fault.ts";
+import { swapOn } from "../../src/kernel/mem/swap-areas.ts";
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
 import { createProcess, createThread } from "../../src/kernel/process/create.ts";
 import { createReaper } from "../../src/kernel/process/exec.ts";
@@ -37,6 +38,7 @@ import { virtAddr } from "../../src/lib/address.ts";
 import { highHalf } from "../../src/lib/word64.ts";
 import type { AccessType } from "../../src/machine/hart.ts";
 import type { PhysicalMemory } from "../../src/machine/physical-memory.ts";
+import { createMemoryDevice } from "../support/memory-device.ts";
 import { createMemoryKernel } from "../support/memory-kernel.ts";
 import { EXECUTE, PAGE, READ, WRITE, type Access, type AccessOutcome } from "./memory-model.ts";
 
@@ -80,10 +82,13 @@ export function hasCall(name: string): boolean {
 
 export function createSubject(
   arch: ArchitectureName,
-  options: { harts: number; memoryBytes: number; maxAsid: number | undefined },
+  options: { harts: number; memoryBytes: number; maxAsid: number | undefined; swapPages: number },
 ): Subject {
-  const { harts, memoryBytes, maxAsid } = options;
-  const k = createMemoryKernel(arch, { harts, memoryBytes, changes: maxAsid === undefined ? {} : { maxAsid } });
+  const { harts, memoryBytes, maxAsid, swapPages } = options;
+  const blockDevices = new Map(swapPages === 0 ? [] : [["swap0", createMemoryDevice(swapPages)]]);
+  const changes = maxAsid === undefined ? {} : { maxAsid };
+  const k = createMemoryKernel(arch, { harts, memoryBytes, blockDevices, changes });
+  if (swapPages > 0) assert.equal(swapOn(k, "swap0"), 0);
   assert.notEqual(typeof mountFilesystem(k, "tmpfs", undefined, { mode: 0o755 }), "string");
   const root = resolveFromRoot(k, "/");
   assert.ok(typeof root !== "string");
@@ -244,6 +249,12 @@ function show(subject: Subject, user: User, hart: number): void {
 function park(subject: Subject, hart: number): void {
   subject.running[hart] = undefined;
   SWITCH[subject.arch](subject.k, hart, subject.k.state.memory.kernelSpace, "kernel");
+}
+
+/** Does something while the hart is in the kernel, under the kernel's tables. */
+export function inKernelSpace(subject: Subject, hart: number, work: () => void): void {
+  park(subject, hart);
+  work();
 }
 
 export function parkAll(subject: Subject): void {

@@ -22,6 +22,8 @@ const WINDOWS = [
   { first: Math.ceil(BREAK_START / PAGE), pages: HEAP_PAGES },
 ] as const;
 const FILE_PAGES = 12;
+/** Segments that operations speak of; of more, the latest. */
+export const SEGMENTS = 4;
 /** Named files, besides memfds. */
 const FILES = 2;
 
@@ -71,12 +73,21 @@ export type Operation = Common &
     | { readonly kind: "truncate"; readonly fd: number; readonly length: number }
     /** The kernel reads the user's page into the file, or the file into the user's page. */
     | { readonly kind: "to-file" | "from-file"; readonly fd: number; readonly index: number; readonly page: number }
+    /** System V shared memory, by the order in which segments were made. */
+    | { readonly kind: "segment"; readonly pages: number }
+    | { readonly kind: "attach"; readonly segment: number; readonly page: number; readonly anywhere: boolean }
+    | { readonly kind: "detach"; readonly page: number }
+    | { readonly kind: "remove"; readonly segment: number }
+    /** Reclaim takes up to so many frames from whoever has them. */
+    | { readonly kind: "evict"; readonly frames: number }
     | { readonly kind: "bad"; readonly what: number }
   );
 
 /** What the generator knows of the kernel under test. */
 export interface Features {
   readonly memfd: boolean;
+  readonly segments: boolean;
+  readonly swap: boolean;
   readonly dontUnmap: boolean;
   /** Advice that is not EINVAL. */
   readonly advice: ReadonlySet<number>;
@@ -129,6 +140,11 @@ const WEIGHTS: readonly (readonly [Operation["kind"], number])[] = [
   ["truncate", 3],
   ["to-file", 2],
   ["from-file", 2],
+  ["segment", 1],
+  ["attach", 3],
+  ["detach", 1],
+  ["remove", 1],
+  ["evict", 3],
   ["bad", 1],
 ];
 const CHOICES: readonly Operation["kind"][] = WEIGHTS.flatMap(([kind, weight]) =>
@@ -192,9 +208,35 @@ export function nextOperation(
       return features.memfd
         ? { ...common, kind, length: random.below(FILE_PAGES * 2) * (PAGE / 2) }
         : { ...common, kind: "open", file: random.below(FILES) };
+    case "evict":
+      return features.swap
+        ? { ...common, kind, frames: random.pick([1, 1, 4, 32, 1000]) }
+        : { ...common, kind: "read", page };
+    case "segment":
+    case "attach":
+    case "detach":
+    case "remove":
+      return features.segments
+        ? segmentOperation(random, process, common, kind, page)
+        : { ...common, kind: "read", page };
     default:
       return fileOperation(random, process, common, kind, page);
   }
+}
+
+function segmentOperation(
+  random: Random,
+  process: ModelProcess,
+  common: Common,
+  kind: "segment" | "attach" | "detach" | "remove",
+  page: number,
+): Operation {
+  if (kind === "segment") return { ...common, kind, pages: 1 + random.below(6) };
+  const segment = random.below(SEGMENTS);
+  if (kind === "attach") return { ...common, kind, segment, page, anywhere: random.chance(1, 2) };
+  if (kind === "remove") return { ...common, kind, segment };
+  const attached = [...process.pages].flatMap(([number, { kind: what }]) => (what === "segment" ? [number] : []));
+  return { ...common, kind, page: attached.length === 0 ? page : random.pick(attached) };
 }
 
 function fileOperation(

@@ -9,7 +9,9 @@
 import type { ArchitectureName } from "../../src/abi/linux/abi.ts";
 import * as abi from "../../src/abi/linux/memory.ts";
 import { checkInvariants } from "../../src/kernel/mem/checker.ts";
-import { freeFrameCount } from "../../src/kernel/mem/frames.ts";
+import { allocateFrame, freeFrameCount } from "../../src/kernel/mem/frames.ts";
+import { reclaimFrames } from "../../src/kernel/mem/reclaim.ts";
+import { swapTotals } from "../../src/kernel/mem/swap-slots.ts";
 import { findRegionAtOrAbove } from "../../src/kernel/mem/regions.ts";
 import type { SyscallResult } from "../../src/kernel/syscall/row.ts";
 import {
@@ -27,7 +29,7 @@ import {
   type Subject,
   type User,
 } from "./memory-model-machine.ts";
-import { BREAK_START, SLOTS, type Features, type Operation } from "./memory-model-operations.ts";
+import { BREAK_START, SEGMENTS, SLOTS, type Features, type Operation } from "./memory-model-operations.ts";
 import {
   accepts,
   allowsAccess,
@@ -51,11 +53,14 @@ import {
   writableCell,
   WRITE,
   type Access,
+  type Cell,
   type ModelObject,
   type ModelPage,
   type ModelProcess,
 } from "./memory-model.ts";
 
+/** Frames that no operation needs more of. */
+const PLENTY = 100;
 /** Operations between two checks of everything. */
 export const FULL_CHECK = 64;
 const ACCESSES: readonly Access[] = ["read", "write", "execute"];
@@ -63,6 +68,9 @@ const RIGHT_OF: Readonly<Record<Access, number>> = { read: READ, write: WRITE, e
 /** What a call may say when a frame could not be had. */
 const NO_MEMORY: ReadonlySet<SyscallResult> = new Set<SyscallResult>(["ENOMEM", "EAGAIN", "ENOSPC", "EFAULT"]);
 const O_RDWR_CREAT = 0o102;
+const IPC_PRIVATE = 0;
+const IPC_CREAT_0600 = 0o1600;
+const IPC_RMID = 0;
 const AT_FDCWD = -100;
 const ALL = READ | WRITE | EXECUTE;
 
@@ -71,6 +79,16 @@ export interface WorldOptions {
   readonly harts: number;
   readonly memoryBytes: number;
   readonly maxAsid: number | undefined;
+  /** Frames that are free at the start, at most: the others are taken away. */
+  readonly freeFrames: number;
+  /** Size of the swap area; 0: there is none, and nothing is evicted. */
+  readonly swapPages: number;
+}
+
+interface Segment {
+  readonly id: number;
+  readonly object: ModelObject;
+  isRemoved: boolean;
 }
 
 interface Slot {
@@ -89,6 +107,8 @@ export class World {
   readonly features: Features;
   readonly slots: (Slot | undefined)[];
   private readonly files = new Map<string, ModelObject>();
+  /** In the order in which they were made. */
+  private readonly segments: Segment[] = [];
   private readonly freeAtStart: number;
   private readonly executeImpliesRead: boolean;
   private nextName = 0;
@@ -97,11 +117,12 @@ export class World {
   constructor(options: WorldOptions) {
     this.subject = createSubject(options.arch, options);
     this.executeImpliesRead = this.subject.k.arch.format.executeImpliesRead;
+    while (freeFrameCount(this.subject.k) > options.freeFrames) allocateFrame(this.subject.k, "kernel");
     this.freeAtStart = freeFrameCount(this.subject.k);
     this.slots = Array.from({ length: SLOTS }, () => undefined);
     const user = createFirstUser(this.subject, BREAK_START);
     this.slots[0] = { user, model: createModelProcess(BREAK_START) };
-    this.features = this.findFeatures(user);
+    this.features = this.findFeatures(user, options.swapPages > 0);
   }
 
   models(): (ModelProcess | undefined)[] {
@@ -126,6 +147,9 @@ export class World {
     for (const name of this.files.keys()) {
       if (last !== undefined) callOn(this.subject, last.user, 0, "unlinkat", AT_FDCWD, name, 0);
     }
+    for (const { id, isRemoved } of this.segments) {
+      if (last !== undefined && !isRemoved) callOn(this.subject, last.user, 0, "shmctl", id, IPC_RMID, 0);
+    }
     for (const slot of this.slots) if (slot !== undefined) exitOn(this.subject, slot.user, 0);
     this.slots.fill(undefined);
     parkAll(this.subject);
@@ -134,6 +158,8 @@ export class World {
     expectSame("A-12: free frames at the end", freeFrameCount(k), this.freeAtStart);
     expectSame("A-14: committed pages at the end", k.state.memory.committedPages, 0);
     expectSame("processes at the end", k.state.processes.size, 1);
+    const { total, free } = swapTotals(k);
+    expectSame("A-12: free swap slots at the end", free, total);
   }
 
   private get frames(): { failCountdown: number } {
@@ -141,7 +167,7 @@ export class World {
   }
 
   /** Tries calls and advice that are not on every kernel. */
-  private findFeatures(user: User): Features {
+  private findFeatures(user: User, swap: boolean): Features {
     const call = (name: string, ...values: number[]): SyscallResult => callOn(this.subject, user, 0, name, ...values);
     const page = 0x1000_0000;
     call("mmap", page, PAGE, READ | WRITE, abi.MAP_PRIVATE | abi.MAP_ANONYMOUS | abi.MAP_FIXED, -1, 0);
@@ -153,7 +179,8 @@ export class World {
     const moved = call("mremap", page, PAGE, PAGE, abi.MREMAP_MAYMOVE | abi.MREMAP_DONTUNMAP, 0);
     if (typeof moved === "number") call("munmap", moved, PAGE);
     call("munmap", page, PAGE);
-    return { memfd: hasCall("memfd_create"), dontUnmap: typeof moved === "number", advice };
+    const dontUnmap = typeof moved === "number";
+    return { memfd: hasCall("memfd_create"), segments: hasCall("shmget"), swap, dontUnmap, advice };
   }
 
   /** The pages that the operation was about. */
@@ -213,6 +240,14 @@ export class World {
       case "bad":
         this.bad(operation, slot);
         return { page: 0, pages: 0 };
+      case "evict":
+        reclaimFrames(this.subject.k, operation.frames);
+        return { page: 0x1000_0000 / PAGE, pages: 1 };
+      case "segment":
+      case "attach":
+      case "detach":
+      case "remove":
+        return this.segmentOperation(operation, slot);
       default:
         return this.fileOperation(operation, slot);
     }
@@ -239,11 +274,10 @@ export class World {
     expected: T | SyscallResult,
     make: () => T,
   ): T {
-    if (operation.fail === 0) return make();
     const { frames } = this;
     frames.failCountdown = operation.fail;
     const result = make();
-    const isDue = frames.failCountdown === 0;
+    const isDue = (operation.fail > 0 && frames.failCountdown === 0) || this.isFull();
     frames.failCountdown = 0;
     if (!isDue || typeof result !== "string" || !NO_MEMORY.has(result as SyscallResult)) return result;
     if (result !== expected) {
@@ -251,7 +285,13 @@ export class World {
       this.checkRegions(slot);
       expectSame("invariants after a failed allocation", checkInvariants(this.subject.k).join("\n"), "");
     }
+    if (this.isFull()) reclaimFrames(this.subject.k, PLENTY);
     return make();
+  }
+
+  /** Whether an allocation may fail by itself. */
+  private isFull(): boolean {
+    return freeFrameCount(this.subject.k) < PLENTY;
   }
 
   private map(operation: Extract<Operation, { kind: "map" }>, slot: Slot): { page: number; pages: number } {
@@ -316,7 +356,7 @@ export class World {
     const isFixed = (flags & abi.MREMAP_FIXED) !== 0;
     const keepsOld = (flags & abi.MREMAP_DONTUNMAP) !== 0;
     // How far a shared anonymous object reaches after it was made longer is left open by Linux.
-    if (newPages > pages && first?.shared === true && first.kind === "anonymous") return operation;
+    if (newPages > pages && first?.shared === true && first.kind !== "file") return operation;
     if (keepsOld && (first?.shared !== false || first.kind === "file")) return operation;
     const overlaps = target < page + pages && page < target + newPages;
     const result = this.attempt(
@@ -521,6 +561,78 @@ export class World {
       return none;
     }
     return operation.kind === "to-file" ? this.writeFile(operation, slot, file) : this.readFile(operation, slot, file);
+  }
+
+  private segmentOperation(
+    operation: Extract<Operation, { kind: "segment" | "attach" | "detach" | "remove" }>,
+    slot: Slot,
+  ): { page: number; pages: number } {
+    const none = { page: 0, pages: 0 };
+    if (operation.kind === "segment") {
+      const length = operation.pages * PAGE;
+      const id = this.must(operation, slot, "shmget", IPC_PRIVATE, length, IPC_CREAT_0600);
+      const object = { name: `segment ${this.segments.length}`, length, cells: new Map<number, Cell>() };
+      this.segments.push({ id, object, isRemoved: false });
+      return none;
+    }
+    if (operation.kind === "detach") return this.detach(operation, slot);
+    const latest = Math.max(0, this.segments.length - SEGMENTS);
+    const segment = this.segments[latest + operation.segment];
+    if (segment === undefined || segment.isRemoved) return none;
+    if (operation.kind === "remove") {
+      this.must(operation, slot, "shmctl", segment.id, IPC_RMID, 0);
+      segment.isRemoved = true;
+      return none;
+    }
+    return this.attach(operation, slot, segment);
+  }
+
+  private attach(
+    operation: Extract<Operation, { kind: "attach" }>,
+    slot: Slot,
+    { id, object }: Segment,
+  ): { page: number; pages: number } {
+    const { page, anywhere } = operation;
+    const { model } = slot;
+    const pages = object.length / PAGE;
+    const expected = !anywhere && !isFree(model, page, pages) ? "EINVAL" : 0;
+    const result = this.attempt(operation, slot, expected, "shmat", id, anywhere ? 0 : page * PAGE, 0);
+    if (expected !== 0) {
+      expectSame("shmat", result, expected);
+      return operationPage(page);
+    }
+    if (typeof result !== "number") throw new Difference(`shmat gave ${result}`);
+    if (!anywhere) expectSame("shmat's address", result, page * PAGE);
+    const at = result / PAGE;
+    if (!isFree(model, at, pages)) throw new Difference(`shmat chose ${hex(result)}, where something is`);
+    for (let index = 0; index < pages; index++) {
+      model.pages.set(at + index, {
+        rights: READ | WRITE,
+        maximum: ALL,
+        shared: true,
+        object,
+        index,
+        own: undefined,
+        kind: "segment",
+        onFork: "copy",
+      });
+    }
+    return { page: at, pages };
+  }
+
+  /** shmdt: what is left of the attachment that began at the page goes, wherever the rest of it went. */
+  private detach(operation: Extract<Operation, { kind: "detach" }>, slot: Slot): { page: number; pages: number } {
+    const { page } = operation;
+    const { model } = slot;
+    const isPart = ([number, entry]: readonly [number, ModelPage]): boolean =>
+      entry.kind === "segment" && number >= page && number - page === entry.index;
+    const parts = [...model.pages].filter(isPart).toSorted(([a], [b]) => a - b);
+    const object = parts[0]?.[1].object;
+    const expected = object === undefined ? "EINVAL" : 0;
+    const result = this.attempt(operation, slot, expected, "shmdt", page * PAGE);
+    expectSame("shmdt", result, expected);
+    for (const [number, entry] of parts) if (entry.object === object) model.pages.delete(number);
+    return { page, pages: 6 };
   }
 
   private must(operation: Operation, slot: Slot, name: string, ...values: (number | string)[]): number {

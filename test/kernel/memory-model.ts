@@ -45,7 +45,7 @@ export interface ModelPage {
   /** Page of the object. */
   readonly index: number;
   own: Cell | undefined;
-  readonly kind: "anonymous" | "heap" | "file";
+  readonly kind: "anonymous" | "heap" | "file" | "segment";
   onFork: "copy" | "drop" | "wipe";
 }
 
