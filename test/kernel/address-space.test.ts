@@ -102,6 +102,7 @@ eachArch(({ arch, test }) => {
   test("page-table pages are freed only after the flush, too", () => {
     const k = createMemoryKernel(arch);
     const space = spaceOf(k);
+    k.state.memory.largePages = "never";
     k.arch.activate(k, 0, space);
     const start = virtAddr(0x4000_0000);
     map(k, space, 1024, { address: start });

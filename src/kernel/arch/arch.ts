@@ -217,6 +217,8 @@ export interface PageTableFormat {
   frame(hi: number, lo: number): FrameNumber;
   /** Whether a page that may be executed can always be read too (x86-64), so that its region may be. */
   readonly executeImpliesRead: boolean;
+  /** Bit of the low word that lets a leaf be written. */
+  readonly writeBit: number;
   isValid(hi: number, lo: number): boolean;
   isLeaf(hi: number, lo: number, level: number): boolean;
   /** Whether a leaf PTE lets user mode do `access`. */

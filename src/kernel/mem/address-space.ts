@@ -16,9 +16,9 @@ import {
 } from "../../lib/address.ts";
 import type { PteFlags } from "../arch/arch.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { finishFlush, flushAll, flushPage, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
+import { finishFlush, flushAll, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrame } from "./frames.ts";
-import { freeTables, mapPage, unmap, updateFlags, visitRange } from "./page-table.ts";
+import { freeTables, mapPage, shareRange, unmap } from "./page-table.ts";
 import { clearRegions, createRegionTree, regionCount, regionsOf } from "./region-tree.ts";
 import { copyRegions, isInherited } from "./fork-regions.ts";
 import { hasRoomForRegions, mapRegion, releaseBacking } from "./regions.ts";
@@ -101,10 +101,8 @@ export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace
   if (parent.executeGain === "refused") child.executeGain = "refused";
   copyRegions(k, parent, child);
   const flush = newFlush(k, parent);
-  const childFlush = newFlush(k, child);
-  const result = copyEntries(k, parent, child, flush, childFlush);
+  const result = copyEntries(k, parent, child, flush);
   finishFlush(k, flush, "fork");
-  finishFlush(k, childFlush, "fork");
   if (result === 0) return child;
   releaseAddressSpace(k, child);
   return "ENOMEM";
@@ -202,27 +200,10 @@ function createBareSpace(k: Kernel): AddressSpace | "ENOMEM" {
 }
 
 /** Write-protects the parent's private pages and gives the child the same entries. Shared pages it will fault in itself. */
-function copyEntries(
-  k: Kernel,
-  parent: AddressSpace,
-  child: AddressSpace,
-  flush: ReturnType<typeof newFlush>,
-  childFlush: ReturnType<typeof newFlush>,
-): 0 | "ENOMEM" {
-  let result: 0 | "ENOMEM" = 0;
+function copyEntries(k: Kernel, parent: AddressSpace, child: AddressSpace, flush: Flush): 0 | "ENOMEM" {
   for (const region of regionsOf(parent)) {
     if (region.sharing === "shared" || !isInherited(region)) continue;
-    visitRange(k, parent, region.start, region.end, ({ address, isLeaf, hi, lo, level }) => {
-      const view = isLeaf ? k.arch.format.view(hi, lo, level) : undefined;
-      if (view?.kind !== "leaf" || result !== 0) return;
-      const flags = view.flags.write ? { ...view.flags, write: false } : view.flags;
-      if (view.flags.write) {
-        updateFlags(k, parent, address, virtAddr(address + PAGE_SIZE), () => flags, flush);
-        flushPage(flush, address);
-      }
-      result = mapPage(k, child, address, view.frame, flags, childFlush);
-    });
-    if (result !== 0) break;
+    if (shareRange(k, parent, child, region.start, region.end, flush) === "ENOMEM") return "ENOMEM";
   }
-  return result;
+  return 0;
 }

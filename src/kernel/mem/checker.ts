@@ -160,8 +160,30 @@ function checkFreeLists(k: Kernel, uses: ReadonlyMap<FrameNumber, number>, probl
   };
   for (const frame of listFreeFrames(k)) add(frame);
   for (const block of listFreeBlocks(k)) for (let i = 0; i < BLOCK_FRAMES; i++) add((block + i) as FrameNumber);
+  checkBlockCounts(k, problems);
   const { freeCount } = k.state.memory.frames;
   if (free.size !== freeCount) problems.push(`INV-1: ${free.size} frames on the free lists, ${freeCount} counted`);
+}
+
+/** INV-1: the free single frames of each block, and the links back in the free list. */
+function checkBlockCounts(k: Kernel, problems: string[]): void {
+  const { frames } = k.state.memory;
+  const firstBlock = Math.floor(frames.firstFrame / BLOCK_FRAMES);
+  const counts = new Uint16Array(frames.freeInBlock.length);
+  let before: FrameNumber | undefined;
+  for (const frame of listFreeFrames(k)) {
+    const at = Math.floor(frame / BLOCK_FRAMES) - firstBlock;
+    counts[at] = (counts[at] ?? 0) + 1;
+    const back = k.memory.read32(frameAddress(frame) + 8) >>> 12;
+    if (before !== undefined && back !== before % 2 ** 20)
+      problems.push(`INV-1: free frame ${frame} has a wrong link back`);
+    before = frame;
+  }
+  const wrong = counts.findIndex((count, at) => count !== frames.freeInBlock[at]);
+  if (wrong !== -1) problems.push(`INV-1: block ${firstBlock + wrong} counts ${frames.freeInBlock[wrong]} free frames`);
+  const whole = counts.filter((count) => count === BLOCK_FRAMES).length;
+  if (whole !== frames.wholeBlocks)
+    problems.push(`INV-1: ${frames.wholeBlocks} whole blocks counted, ${whole} are there`);
 }
 
 /** INV-6, and the accounts of the space. */
@@ -194,7 +216,8 @@ function checkEntries(k: Kernel, space: AddressSpace, problems: string[]): void 
   visitRange(k, space, virtAddr(0), layout.userTop, ({ address, level, hi, lo, isLeaf }) => {
     const view = isLeaf ? format.view(hi, lo, level) : undefined;
     if (view?.kind !== "leaf") return;
-    resident += (format.levels[level]?.size ?? 0) / PAGE_SIZE;
+    const { size } = format.levels[level] ?? { size: PAGE_SIZE };
+    resident += size / PAGE_SIZE;
     // Both lists are in order of address.
     while (region !== undefined && region.end <= address) region = regions.next().value ?? undefined;
     if (region === undefined || region.start > address) return complain(address, "mapped outside every region");
@@ -205,7 +228,11 @@ function checkEntries(k: Kernel, space: AddressSpace, problems: string[]): void 
     if ((flags.write && !write) || (flags.execute && !execute) || (flags.read && !isReadable)) {
       complain(address, "more rights than its region");
     }
-    checkShown(k, region, address, view.frame, flags.write, complain);
+    if (address + size > region.end) return complain(address, "a large page that leaves its region");
+    for (let offset = 0; offset < size; offset += PAGE_SIZE) {
+      const frame = (view.frame + offset / PAGE_SIZE) as FrameNumber;
+      checkShown(k, region, address + offset, frame, flags.write, complain);
+    }
   });
   if (resident !== space.residentPages) complain(0, `${space.residentPages} pages counted, ${resident} mapped`);
   for (const { name, address, frame } of k.state.memory.sharedPages) {

@@ -19,6 +19,7 @@ import type { PteFlags } from "../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, flushPage, newFlush, type Flush } from "./flush.ts";
 import { frameShareCount } from "./frames.ts";
+import { makeLargePage, mapWholeBlock } from "./large-pages.ts";
 import { slotAt } from "./page-map.ts";
 import { findEntry, foundLevel, mapPage } from "./page-table.ts";
 import { RECLAIM_ATTEMPTS, RECLAIM_BATCH, reclaimFrames } from "./reclaim.ts";
@@ -46,6 +47,7 @@ export type FaultResolution =
   | "spurious"
   | "zero page"
   | "demand zero"
+  | "large page"
   | "copy on write"
   | "taken over"
   | "resident"
@@ -139,10 +141,18 @@ function resolvePrivate(
     const frame = isWrite ? vmoPage(k, vmo, index, "write") : present;
     if (typeof frame === "string") return failure(frame);
     const how = slot < 0 ? "swapped in" : !isWrite ? "resident" : isAlone ? "taken over" : "copy on write";
-    const writable = region.protection.write && (isWrite || (isAlone && cachedSlot(k, frame) === undefined));
+    const mayWrite = isAlone && cachedSlot(k, frame) === undefined;
+    const flags = (writable: boolean): PteFlags => flagsOf(region, writable, isWrite);
+    if ((mayWrite || !isWrite) && mapWholeBlock(k, space, region, page, frame, isWrite, flags, flush)) {
+      return { kind: "resolved", how };
+    }
+    const writable = region.protection.write && (isWrite || mayWrite);
     return map(k, space, region, page, frame, writable, isWrite, how, flush);
   }
   if (isWrite) {
+    if (vmo.source.kind === "zero" && makeLargePage(k, space, region, page, flagsOf(region, true, true), flush)) {
+      return { kind: "resolved", how: "large page" };
+    }
     const frame = vmoPage(k, vmo, index, "write");
     if (typeof frame === "string") return failure(frame);
     const how = vmo.source.kind === "zero" ? "demand zero" : "file copy";

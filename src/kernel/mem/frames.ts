@@ -1,12 +1,13 @@
 // The frame allocator.
 //
-//   freeHead ──> frame ──> frame ──> frame ──> 0     single frames: last in, first out; the link to the next
-//                 |link|    |link|    |link|          free frame lies in the first 8 bytes of each free frame
+//   freeHead ──> frame <──> frame <──> frame          single frames: last in, first out; the links to the next and to the previous
+//                 |links|    |links|    |links|        one lie in the first 16 bytes of each free frame
 //
-//   blockHead ─> 2 MiB ──> 2 MiB ──> 0               aligned blocks of 512 frames, linked in the same way
+//   blockHead ─> 2 MiB <──> 2 MiB <──> 2 MiB          aligned blocks of 512 frames, linked in the same way
 //
 // A frame is taken from the list of single frames; when that is empty a block is broken up, so the memory of an idle machine
-// stays untouched. A block is taken from the block list; when that is empty, free frames that make up whole blocks are joined.
+// stays untouched. A block is taken from the block list; when that is empty, blocks all of whose frames are free and single come
+// together again: each block counts its free single frames, and the links both ways let them leave their list at once.
 // The order of release shapes the list, as in xv6's kalloc.
 
 import { frameAddress, frameOf, PAGE_SIZE, physAddr, type FrameNumber, type PhysAddr } from "../../lib/address.ts";
@@ -30,6 +31,8 @@ export function createFrameState(firstFrame: FrameNumber, frameCount: number): F
     freeHead: 0,
     freeCount: 0,
     blockHead: 0,
+    freeInBlock: new Uint16Array(blockOf(firstFrame + frameCount - 1) - blockOf(firstFrame) + 1),
+    wholeBlocks: 0,
     failCountdown: 0,
     shareCounts: new Uint32Array(frameCount).fill(1),
     owners: new Uint8Array(frameCount).fill(OWNER_INDEX.kernel),
@@ -60,28 +63,62 @@ export function allocateFrame(
   const { frames } = k.state.memory;
   if (mustFail(frames) || (frames.freeHead === 0 && !breakBlock(k))) return "ENOMEM";
   const address = physAddr(frames.freeHead);
-  frames.freeHead = readLink(k, address);
-  frames.freeCount -= 1;
+  unlinkFrame(k, frameOf(address));
   if (contents === "zeroed") k.memory.fill(address, PAGE_SIZE, 0);
   const frame = frameOf(address);
   take(k, frame, owner);
   return frame;
 }
 
-/** `count` contiguous zeroed frames, aligned to their count, each with one use. `count` is a power of two up to `BLOCK_FRAMES`. */
-export function allocateFrames(k: Kernel, count: number, owner: FrameOwner): FrameNumber | "ENOMEM" {
-  if (count < 1 || count > BLOCK_FRAMES || (count & (count - 1)) !== 0)
-    throw new KernelBug(`${count} contiguous frames`);
+/**
+ * `count` contiguous frames, aligned to their count, each with one use, zeroed unless the caller is to overwrite them. `count` is a power of
+ * two; above `BLOCK_FRAMES`, the frames of so many blocks in a row.
+ */
+export function allocateFrames(
+  k: Kernel,
+  count: number,
+  owner: FrameOwner,
+  contents: "zeroed" | "unset" = "zeroed",
+): FrameNumber | "ENOMEM" {
+  if (!(count >= 1) || !Number.isInteger(Math.log2(count))) throw new KernelBug(`${count} contiguous frames`);
   const { frames } = k.state.memory;
-  if (mustFail(frames) || (frames.blockHead === 0 && !joinBlocks(k))) return "ENOMEM";
-  const address = physAddr(frames.blockHead);
-  frames.blockHead = readLink(k, address);
-  frames.freeCount -= BLOCK_FRAMES;
-  const first = frameOf(address);
+  if (mustFail(frames)) return "ENOMEM";
+  const first = count > BLOCK_FRAMES ? takeBlocks(k, count) : takeBlock(k);
+  if (first === "ENOMEM") return "ENOMEM";
   for (let i = BLOCK_FRAMES - 1; i >= count; i--) pushFrame(k, (first + i) as FrameNumber);
-  k.memory.fill(address, count * PAGE_SIZE, 0);
+  if (contents === "zeroed") k.memory.fill(frameAddress(first), count * PAGE_SIZE, 0);
   for (let i = 0; i < count; i++) take(k, (first + i) as FrameNumber, owner);
   return first;
+}
+
+/** Whether a block can be had, at once or by joining single frames. */
+export function hasFreeBlock(k: Kernel): boolean {
+  const { frames } = k.state.memory;
+  return frames.blockHead !== 0 || frames.wholeBlocks > 0;
+}
+
+/** A whole block off the lists. */
+function takeBlock(k: Kernel): FrameNumber | "ENOMEM" {
+  const { frames } = k.state.memory;
+  if (frames.blockHead === 0) joinBlocks(k);
+  if (frames.blockHead === 0) return "ENOMEM";
+  const first = frameOf(frames.blockHead);
+  unlinkBlock(k, first);
+  return first;
+}
+
+/** Aligned blocks in a row off the lists, `count` frames in all. */
+function takeBlocks(k: Kernel, count: number): FrameNumber | "ENOMEM" {
+  const { frames } = k.state.memory;
+  joinBlocks(k);
+  const last = frames.firstFrame + frames.frameCount - count;
+  for (let first = Math.ceil(frames.firstFrame / count) * count; first <= last; first += count) {
+    const blocks = Array.from({ length: count / BLOCK_FRAMES }, (_, i) => (first + i * BLOCK_FRAMES) as FrameNumber);
+    if (!blocks.every((block) => frameOwner(k, block) === "free-block")) continue;
+    for (const block of blocks) unlinkBlock(k, block);
+    return first as FrameNumber;
+  }
+  return "ENOMEM";
 }
 
 /** Counts one more use of a frame. */
@@ -156,52 +193,68 @@ function followLinks(k: Kernel, head: PhysAddr | 0, limit: number): FrameNumber[
 
 function pushFrame(k: Kernel, frame: FrameNumber): void {
   const { frames } = k.state.memory;
-  const address = frameAddress(frame);
-  writeLink(k, address, frames.freeHead);
-  frames.freeHead = address;
+  frames.freeHead = link(k, frame, frames.freeHead);
   frames.freeCount += 1;
   mark(frames, frame, 0, "free");
+  countInBlock(frames, frame, 1);
+}
+
+/** Takes a free single frame off its list. */
+function unlinkFrame(k: Kernel, frame: FrameNumber): void {
+  const { frames } = k.state.memory;
+  frames.freeHead = unlink(k, frame, frames.freeHead);
+  frames.freeCount -= 1;
+  countInBlock(frames, frame, -1);
 }
 
 function pushBlock(k: Kernel, first: FrameNumber): void {
   const { frames } = k.state.memory;
-  const address = frameAddress(first);
-  writeLink(k, address, frames.blockHead);
-  frames.blockHead = address;
+  frames.blockHead = link(k, first, frames.blockHead);
   frames.freeCount += BLOCK_FRAMES;
   const index = indexOf(frames, first);
   frames.shareCounts.fill(0, index, index + BLOCK_FRAMES);
   frames.owners.fill(OWNER_INDEX["free-block"], index, index + BLOCK_FRAMES);
 }
 
+/** Takes a free block off its list. */
+function unlinkBlock(k: Kernel, first: FrameNumber): void {
+  const { frames } = k.state.memory;
+  frames.blockHead = unlink(k, first, frames.blockHead);
+  frames.freeCount -= BLOCK_FRAMES;
+}
+
 /** Turns the first free block into single frames. */
 function breakBlock(k: Kernel): boolean {
   const { frames } = k.state.memory;
   if (frames.blockHead === 0) return false;
-  const address = frames.blockHead;
-  frames.blockHead = readLink(k, address);
-  frames.freeCount -= BLOCK_FRAMES;
-  const first = frameOf(address);
+  const first = frameOf(frames.blockHead);
+  unlinkBlock(k, first);
   for (let i = BLOCK_FRAMES - 1; i >= 0; i--) pushFrame(k, (first + i) as FrameNumber);
   return true;
 }
 
-/** Finds whole blocks among the free single frames; the other frames keep their order in the list. */
-function joinBlocks(k: Kernel): boolean {
+/** Makes blocks of all single frames that fill one; the other frames keep their order in the list. */
+function joinBlocks(k: Kernel): void {
   const { frames } = k.state.memory;
-  const singles = listFreeFrames(k);
-  const perBlock = new Map<number, number>();
-  for (const frame of singles) {
-    const block = Math.floor(frame / BLOCK_FRAMES);
-    perBlock.set(block, (perBlock.get(block) ?? 0) + 1);
+  for (let at = 0; frames.wholeBlocks > 0 && at < frames.freeInBlock.length; at++) {
+    if (frames.freeInBlock[at] !== BLOCK_FRAMES) continue;
+    const first = ((blockOf(frames.firstFrame) + at) * BLOCK_FRAMES) as FrameNumber;
+    for (let i = 0; i < BLOCK_FRAMES; i++) unlinkFrame(k, (first + i) as FrameNumber);
+    pushBlock(k, first);
   }
-  const whole = new Set([...perBlock].filter(([, count]) => count === BLOCK_FRAMES).map(([block]) => block));
-  if (whole.size === 0) return false;
-  frames.freeHead = 0;
-  frames.freeCount -= singles.length;
-  for (const frame of singles.toReversed()) if (!whole.has(Math.floor(frame / BLOCK_FRAMES))) pushFrame(k, frame);
-  for (const block of whole) pushBlock(k, (block * BLOCK_FRAMES) as FrameNumber);
-  return true;
+}
+
+/** Number of the aligned block that a frame is in. */
+function blockOf(frame: number): number {
+  return Math.floor(frame / BLOCK_FRAMES);
+}
+
+function countInBlock(frames: FrameState, frame: FrameNumber, change: number): void {
+  const at = blockOf(frame) - blockOf(frames.firstFrame);
+  const before = frames.freeInBlock[at] ?? 0;
+  frames.freeInBlock[at] = before + change;
+  if (before + change === BLOCK_FRAMES) frames.wholeBlocks += 1;
+  else if (before === BLOCK_FRAMES) frames.wholeBlocks -= 1;
 }
 
 function take(k: Kernel, frame: FrameNumber, owner: FrameOwner): void {
@@ -222,12 +275,34 @@ function indexOf(frames: FrameState, frame: FrameNumber): number {
   return index;
 }
 
-function readLink(k: Kernel, address: PhysAddr | 0): PhysAddr | 0 {
+/** Puts a free frame or block before the first one of its list; returns the new head. */
+function link(k: Kernel, frame: FrameNumber, head: PhysAddr | 0): PhysAddr {
+  const address = frameAddress(frame);
+  writeLink(k, address, head);
+  if (head !== 0) writeLink(k, head + PREVIOUS, address);
+  return address;
+}
+
+/** Takes a free frame or block out of its list; returns the new head. What the head has before it is not looked at. */
+function unlink(k: Kernel, frame: FrameNumber, head: PhysAddr | 0): PhysAddr | 0 {
+  const address = frameAddress(frame);
+  const next = readLink(k, address);
+  if (address === head) return next;
+  const previous = readLink(k, address + PREVIOUS);
+  writeLink(k, previous, next);
+  if (next !== 0) writeLink(k, next + PREVIOUS, previous);
+  return head;
+}
+
+/** Offset of the link to the previous frame; the one to the next is at 0. */
+const PREVIOUS = 8;
+
+function readLink(k: Kernel, address: number): PhysAddr | 0 {
   const value = (k.memory.read32(address + 4) >>> 0) * 0x1_0000_0000 + (k.memory.read32(address) >>> 0);
   return value === 0 ? 0 : physAddr(value);
 }
 
-function writeLink(k: Kernel, address: PhysAddr, next: PhysAddr | 0): void {
-  k.memory.write32(address, next | 0);
-  k.memory.write32(address + 4, Math.floor(next / 0x1_0000_0000));
+function writeLink(k: Kernel, address: number, target: PhysAddr | 0): void {
+  k.memory.write32(address, target | 0);
+  k.memory.write32(address + 4, Math.floor(target / 0x1_0000_0000));
 }

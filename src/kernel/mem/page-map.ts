@@ -105,6 +105,32 @@ function visitChunk(
   }
 }
 
+/** Whether every slot of [from, to) is 0. */
+export function isRangeAbsent(map: PageMap, from: number, to: number): boolean {
+  for (let number = Math.floor(from / CHUNK_PAGES); number * CHUNK_PAGES < to; number++) {
+    const chunk = map.chunks.get(number);
+    if (chunk === undefined) continue;
+    const base = number * CHUNK_PAGES;
+    const end = Math.min(CHUNK_PAGES, to - base);
+    for (let at = Math.max(0, from - base); at < end; at++) if (chunk[at] !== 0) return false;
+  }
+  return true;
+}
+
+/** The first frame, if the slots of `count` pages from `from` on hold frames in a row. */
+export function runOfFrames(map: PageMap, from: number, count: number): FrameNumber | undefined {
+  const first = frameAt(map, from);
+  if (first === undefined) return undefined;
+  let index = from;
+  while (index < from + count) {
+    const base = Math.floor(index / CHUNK_PAGES) * CHUNK_PAGES;
+    const chunk = map.chunks.get(base / CHUNK_PAGES);
+    const end = Math.min(base + CHUNK_PAGES, from + count);
+    for (; index < end; index++) if (chunk?.[index - base] !== first + (index - from)) return undefined;
+  }
+  return first;
+}
+
 /** A copy whose slots are the same; the uses of frames and swap slots are the caller's to count. */
 export function copyPageMap(map: PageMap): PageMap {
   const chunks = new Map<number, Int32Array>();

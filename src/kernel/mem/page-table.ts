@@ -116,14 +116,32 @@ export function mapPage(
   return mapLeaf(k, space, address, frame, 0, flags, flush);
 }
 
-/** Clears every leaf in [start, end), splits large pages at its ends, and frees the tables that it covers wholly. */
+/** Maps one large page, whose address and frame are aligned to the size of a leaf of `level`, in place of whatever was there. */
+export function mapLarge(
+  k: Kernel,
+  space: AddressSpace,
+  address: VirtAddr,
+  frame: FrameNumber,
+  level: number,
+  flags: PteFlags,
+  flush: Flush,
+): 0 | "ENOMEM" {
+  findEntry(k, space, address);
+  if (foundLevel < level) unmap(k, space, address, virtAddr(address + levelOf(k.arch.format, level).size), flush);
+  return mapLeaf(k, space, address, frame, level, flags, flush);
+}
+
+/**
+ * Clears every leaf in [start, end), and frees the tables that it covers wholly. Large pages at its ends are split; in the range of
+ * programs, one that no frame is free to split goes whole: what is left of it comes back by faults.
+ */
 export function unmap(k: Kernel, space: AddressSpace, start: VirtAddr, end: VirtAddr, flush: Flush): 0 | "ENOMEM" {
   return editLeaves(k, space, start, end, flush, removeLeaf);
 }
 
 /**
  * Gives the leaves in [start, end) new flags, or removes those for which `change` returns undefined. Large pages that stick out
- * are split; on ENOMEM, pages before the large one are changed.
+ * are split, or go, as `unmap` has it; on ENOMEM (outside the range of programs), pages before the large one are changed.
  */
 export function updateFlags(
   k: Kernel,
@@ -134,6 +152,23 @@ export function updateFlags(
   flush: Flush,
 ): 0 | "ENOMEM" {
   return editLeaves(k, space, start, end, flush, change);
+}
+
+/**
+ * Gives `child`, whose tables are empty in [start, end), the leaves that `parent` has there, without the right to write, which
+ * the parent loses too. On ENOMEM some are given.
+ */
+export function shareRange(
+  k: Kernel,
+  parent: AddressSpace,
+  child: AddressSpace,
+  start: VirtAddr,
+  end: VirtAddr,
+  flush: Flush,
+): 0 | "ENOMEM" {
+  const top = k.arch.format.levels.length - 1;
+  const tables = { from: frameAddress(parent.root), to: frameAddress(child.root) };
+  return shareTable(k, parent, child, tables, top, start, end, flush);
 }
 
 /** Every entry that is not vacant, tables before what lies below them: lower half first, each in order of address. */
@@ -219,21 +254,15 @@ function ensureEntry(
     const row = levelOf(format, at);
     const location = physAddr(table + indexOf(row, address) * 8);
     if (at === level) return location;
-    const lo = k.memory.read32(location);
-    const hi = k.memory.read32(location + 4);
-    if (!format.isValid(hi, lo)) {
-      const made = allocateFrame(k, "page-table");
-      if (made === "ENOMEM") return "ENOMEM";
-      space.tablePages += 1;
-      format.encodeTable(made, address >= 0, words);
-      writeEntry(k, space, location, virtAddr(Math.floor(address / row.size) * row.size), at);
-      table = made * PAGE_SIZE;
-    } else if (format.isLeaf(hi, lo, at)) {
-      const split = splitLeaf(k, space, location, virtAddr(Math.floor(address / row.size) * row.size), at, flush);
+    const first = virtAddr(Math.floor(address / row.size) * row.size);
+    if (format.isLeaf(k.memory.read32(location + 4), k.memory.read32(location), at)) {
+      const split = splitLeaf(k, space, location, first, at, flush);
       if (split === "ENOMEM") return "ENOMEM";
       table = split * PAGE_SIZE;
     } else {
-      table = format.frame(hi, lo) * PAGE_SIZE;
+      const below = ensureTable(k, space, location, first, at);
+      if (below === "ENOMEM") return "ENOMEM";
+      table = below;
     }
   }
 }
@@ -253,6 +282,7 @@ function splitLeaf(
   const table = allocateFrame(k, "page-table");
   if (table === "ENOMEM") return "ENOMEM";
   space.tablePages += 1;
+  k.state.memory.statistics.largePagesSplit += 1;
   const { size } = levelOf(format, level - 1);
   for (let index = 0; index < format.entriesPerTable; index++) {
     format.encodeLeaf((view.frame + index * (size / PAGE_SIZE)) as FrameNumber, view.flags, level - 1, words);
@@ -303,7 +333,11 @@ function editTable(
       continue;
     }
     const below = isLeaf ? splitLeaf(k, space, location, virtAddr(base), level, flush) : format.frame(hi, lo);
-    if (below === "ENOMEM") return "ENOMEM";
+    if (below === "ENOMEM") {
+      if (base < 0 || base >= k.arch.layout.userTop) return "ENOMEM";
+      editLeaf(k, space, location, virtAddr(base), level, flush, removeLeaf);
+      continue;
+    }
     const from = Math.max(start, base);
     const to = Math.min(end, base + row.size);
     if (editTable(k, space, below * PAGE_SIZE, level - 1, from, to, flush, change) === "ENOMEM") return "ENOMEM";
@@ -316,6 +350,77 @@ function editTable(
     }
   }
   return 0;
+}
+
+/** Shares the entries of one table that translate [start, end), a range that does not leave the table. */
+function shareTable(
+  k: Kernel,
+  parent: AddressSpace,
+  child: AddressSpace,
+  tables: { readonly from: number; readonly to: number },
+  level: number,
+  start: number,
+  end: number,
+  flush: Flush,
+): 0 | "ENOMEM" {
+  const { memory } = k;
+  const { format } = k.arch;
+  const row = levelOf(format, level);
+  let leaves = 0;
+  for (let base = Math.floor(start / row.size) * row.size; base < end; base += row.size) {
+    const offset = indexOf(row, base) * 8;
+    const lo = memory.read32(tables.from + offset);
+    const hi = memory.read32(tables.from + offset + 4);
+    if (!format.isValid(hi, lo)) continue;
+    if (format.isLeaf(hi, lo, level)) {
+      const shared = lo & ~format.writeBit;
+      words[0] = shared;
+      words[1] = hi;
+      if (shared !== lo) {
+        writeEntry(k, parent, physAddr(tables.from + offset), virtAddr(base), level);
+        flushPage(flush, virtAddr(base));
+      }
+      writeEntry(k, child, physAddr(tables.to + offset), virtAddr(base), level);
+      leaves += 1;
+      continue;
+    }
+    const below = ensureTable(k, child, physAddr(tables.to + offset), virtAddr(base), level);
+    if (below === "ENOMEM") return "ENOMEM";
+    const next = { from: format.frame(hi, lo) * PAGE_SIZE, to: below };
+    const result = shareTable(
+      k,
+      parent,
+      child,
+      next,
+      level - 1,
+      Math.max(start, base),
+      Math.min(end, base + row.size),
+      flush,
+    );
+    if (result === "ENOMEM") return "ENOMEM";
+  }
+  child.residentPages += leaves * (row.size / PAGE_SIZE);
+  return 0;
+}
+
+/** Address of the table that an entry, which is no leaf, points to; made where the entry is vacant. */
+function ensureTable(
+  k: Kernel,
+  space: AddressSpace,
+  location: PhysAddr,
+  address: VirtAddr,
+  level: number,
+): PhysAddr | "ENOMEM" {
+  const { format } = k.arch;
+  const lo = k.memory.read32(location);
+  const hi = k.memory.read32(location + 4);
+  if (format.isValid(hi, lo)) return frameAddress(format.frame(hi, lo));
+  const made = allocateFrame(k, "page-table");
+  if (made === "ENOMEM") return "ENOMEM";
+  space.tablePages += 1;
+  format.encodeTable(made, address >= 0, words);
+  writeEntry(k, space, location, address, level);
+  return frameAddress(made);
 }
 
 function editLeaf(

@@ -112,21 +112,24 @@ function evict(k: Kernel, frame: FrameNumber, round: Round): boolean {
   const isFile = first.source.kind === "inode";
   if (round === "clean-file" && (!isFile || first.dirty.has(index))) return false;
   const mappings = findMappings(k, vmos, index, frame);
+  if (mappings === "pinned") return false;
   if (round !== "forced" && spare(k, mappings)) return false;
   for (const { space, address } of mappings) removeMapping(k, space, address);
   return isFile ? dropFilePage(k, first, index, frame) : swapOut(k, frame, vmos, index) === 0;
 }
 
-/** The PTEs that lead to the frame. */
-function findMappings(k: Kernel, vmos: readonly Vmo[], index: number, frame: FrameNumber): Mapping[] {
+/** The PTEs that lead to the frame; "pinned" when a region must keep it. */
+function findMappings(k: Kernel, vmos: readonly Vmo[], index: number, frame: FrameNumber): Mapping[] | "pinned" {
   const found: Mapping[] = [];
-  const visit = (space: AddressSpace, _region: Region, address: VirtAddr): void => {
+  let isPinned = false;
+  const visit = (space: AddressSpace, region: Region, address: VirtAddr): void => {
+    if (region.locked !== "no" || region.pageLevel > 0) isPinned = true;
     const translation = query(k, space, address);
     if (translation !== undefined && Math.floor(translation.physical / PAGE_SIZE) === frame)
       found.push({ space, address });
   };
   for (const vmo of vmos) forEachMappingOfPage(k, vmo, index, visit);
-  return found;
+  return isPinned ? "pinned" : found;
 }
 
 /** Second chance: whether the page was accessed since the last round. Its accessed bits are cleared. */

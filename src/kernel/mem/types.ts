@@ -8,6 +8,7 @@
 
 import type { FrameNumber, PhysAddr, VirtAddr } from "../../lib/address.ts";
 import type { Inode } from "../fs/types.ts";
+import type { LargePagePolicy } from "./large-pages.ts";
 import type { OvercommitState } from "./overcommit.ts";
 import type { PageMap } from "./page-map.ts";
 import type { RegionTree } from "./region-tree.ts";
@@ -26,6 +27,8 @@ export interface MemoryState {
   vdsoFrame: FrameNumber;
   /** Pages of the trap path that lie at the same address in every space; the first is the trampoline. Set by start-up. */
   readonly sharedPages: SharedPage[];
+  /** When programs get large pages unasked. */
+  largePages: LargePagePolicy;
   readonly overcommit: OvercommitState;
   readonly swap: SwapState;
   readonly reclaim: ReclaimState;
@@ -67,6 +70,10 @@ export interface MemoryStatistics {
   /** Dirty pages of files that were stored so that their frames could go. */
   filePagesStored: number;
   outOfMemoryKills: number;
+  /** Large pages made by a fault, those for which there was no block, and those that were cut up. */
+  largePagesMade: number;
+  largePagesRefused: number;
+  largePagesSplit: number;
 }
 
 export interface MemorySettings {
@@ -111,12 +118,15 @@ export type FrameOwner = (typeof FRAME_OWNERS)[number];
 export interface FrameState {
   readonly firstFrame: FrameNumber;
   readonly frameCount: number;
-  /** Physical address of the first free frame, 0 when none; each free frame's first 8 bytes link to the next (last in, first out). */
+  /** Physical address of the first free frame, 0 when none; each free frame links to the next and the previous one (last in, first out). */
   freeHead: PhysAddr | 0;
   /** Free frames, those in free blocks included. */
   freeCount: number;
   /** First free 2 MiB block, 0 when none; linked in the same way. */
   blockHead: PhysAddr | 0;
+  /** Free single frames in each aligned block of 512, and how many blocks have 512. */
+  readonly freeInBlock: Uint16Array;
+  wholeBlocks: number;
   /** For tests: the n-th allocation from now on fails as if no frame were free, and those after it do not. 0: none fails. */
   failCountdown: number;
   /** Uses of each frame (PTE-independent: VMO pages, table pages, trapframes …); 0 = free. Index: frame - firstFrame. */

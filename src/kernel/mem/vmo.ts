@@ -170,6 +170,11 @@ export function holdPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber)
   frames.pageIndices[frame - frames.firstFrame] = index;
 }
 
+/** As `holdPage`, for `count` frames in a row at as many indices. */
+export function holdPages(k: Kernel, vmo: Vmo, index: number, first: FrameNumber, count: number): void {
+  for (let i = 0; i < count; i++) holdPage(k, vmo, index + i, (first + i) as FrameNumber);
+}
+
 /** Makes a VMO of the family that holds the frame at this index hold it as well. */
 export function shareFrame(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber): void {
   retainFrame(k, frame);

@@ -45,6 +45,7 @@ function createFormat(scheme: PagingScheme): PageTableFormat {
     })),
     entriesPerTable: 512,
     executeImpliesRead: false,
+    writeBit: PTE.W,
     view,
     frame,
     isValid: (_hi, lo) => (lo & PTE.V) !== 0,

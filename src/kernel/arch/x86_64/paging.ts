@@ -44,6 +44,7 @@ export const fourLevel: PageTableFormat = {
   })),
   entriesPerTable: 512,
   executeImpliesRead: true,
+  writeBit: PTE.W,
   view,
   frame,
   isValid: (_hi, lo) => (lo & PTE.P) !== 0,
