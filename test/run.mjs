@@ -22,11 +22,20 @@ const outputLinesShown = 60;
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const skipReasons = new Map();
 
+/**
+ * Words in the paths of the files that take longest, the longest first: they are begun first, so that what runs last,
+ * while the other process has nothing left to do, is short.
+ */
+const SLOW_FILES = [
+  ...["programs/busybox", "cli/streams", "cli/programs", "cli/trace", "programs/distribution", "userland/test/compare"],
+  ...["cli/terminal", "hostile/system-calls", "cli/architecture", "kernel/guest-programs", "hostile/storms"],
+];
+
 const words = process.argv.slice(2);
 const files = findTestFiles().filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
 if (files.length === 0) console.error(`no test file matches: ${words.join(" ") || "(all)"}; is it built?`);
 
-const queue = [...files];
+const queue = files.toSorted((a, b) => slowness(b) - slowness(a));
 await Promise.all(
   Array.from({ length: concurrency }, async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) show(file, await runFile(file));
@@ -47,6 +56,12 @@ function findTestFiles() {
   return [...compiled, ...userland].map((path) => relative(root, path).split(sep).join("/")).sort();
 }
 
+/** The higher the earlier; 0 of a file that is not known to be slow. */
+function slowness(file) {
+  const place = SLOW_FILES.findIndex((word) => file.includes(word));
+  return place < 0 ? 0 : SLOW_FILES.length - place;
+}
+
 function listFiles(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -59,6 +74,7 @@ function listFiles(folder) {
 function runFile(file) {
   return new Promise((resolve) => {
     const results = [];
+    const notes = [];
     const output = [];
     const startedAt = performance.now();
     let running = "(start-up)";
@@ -82,6 +98,7 @@ function runFile(file) {
       clearTimeout(watchdog);
       watchdog = setTimeout(kill, silenceMs);
       if (message.kind === "start") running = message.name;
+      else if (message.kind === "note") notes.push(`${message.message} (in: ${running})`);
       else results.push(message);
     });
     child.on("error", (error) => (ended = String(error)));
@@ -93,6 +110,7 @@ function runFile(file) {
       if (ended === undefined && results.length === 0) ended = "the file holds no test";
       resolve({
         results,
+        notes,
         ended,
         output: Buffer.concat(output).toString(),
         seconds: (performance.now() - startedAt) / 1000,
@@ -102,7 +120,7 @@ function runFile(file) {
 }
 
 /** Counts a file's results, and prints its line and its failures. Suites only group; they do not count. */
-function show(file, { results, ended, output, seconds }) {
+function show(file, { results, notes, ended, output, seconds }) {
   const before = { ...totals };
   const failures = [];
   for (const result of results) {
@@ -129,6 +147,7 @@ function show(file, { results, ended, output, seconds }) {
   console.error(
     `${ended === undefined && failures.length === 0 ? "ok  " : "FAIL"} ${file}: ${counts.join(", ")} (${seconds.toFixed(1)} s)`,
   );
+  for (const note of notes) console.error(indent(`note: ${note}`));
   for (const failure of failures) console.error(indent(`${file} > ${failure}`));
   if (failures.length > 0 && output.trim() !== "") {
     console.error(indent(`output of ${file}:\n${output.trimEnd().split("\n").slice(-outputLinesShown).join("\n")}`));

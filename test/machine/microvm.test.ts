@@ -54,6 +54,7 @@ function runOnQemu(image: Uint8Array): { output: string; status: number | null }
     const devices = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", `file:${serial}`];
     const { status } = spawnSync("qemu-system-x86_64", [...machine, ...devices, "-kernel", kernel], {
       timeout: 60_000,
+      killSignal: "SIGKILL",
     });
     return { output: readFileSync(serial, "latin1"), status };
   } finally {

@@ -1,5 +1,5 @@
 // What the busybox comparison runs: one line a case, each in a fresh folder that holds the files of `FILES`. Every line must print
-// the same bytes and end with the same status on Vitrine as under qemu-riscv64. Lines avoid what differs by nature: pids, dates of now,
+// the same bytes and end with the same status on Vitrine as on Linux. Lines avoid what differs by nature: pids, dates of now,
 // host names, inode numbers; and what executes an applet from within busybox (find -exec, timeout, nice), which qemu-user cannot do.
 
 /** Files in the folder of each case. */

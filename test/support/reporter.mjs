@@ -8,6 +8,9 @@ export default async function* report(source) {
   for await (const { type, data } of source) {
     if (type === "test:dequeue") {
       process.send?.({ kind: "start", name: data.name });
+    } else if (type === "test:diagnostic" && data.file !== undefined) {
+      // Those without a file are node's own counts.
+      process.send?.({ kind: "note", message: data.message });
     } else if (type === "test:pass" || type === "test:fail") {
       process.send?.({
         kind: type === "test:pass" ? "pass" : "fail",

@@ -34,6 +34,7 @@ export function runTool(
   return execFileSync(name, args, {
     ...options,
     timeout: 120_000,
+    killSignal: "SIGKILL",
     maxBuffer: 256 << 20,
     stdio: ["pipe", "pipe", "pipe"],
   });

@@ -16,9 +16,10 @@ for (const file of ["shell.txt", "utilities.txt"]) {
           : needsPath && target.path === "/nowhere"
             ? "programs are not found along PATH here"
             : false;
-        it(title, { skip }, async () => {
-          const expected = await runInFolder(() => [shell, "-c", script], process.env.PATH);
-          const actual = await runInFolder((folder) => target.shellCommand(script, folder), target.path);
+        it(title, { skip }, async (t) => {
+          const note = (message) => t.diagnostic(message);
+          const expected = await runInFolder(() => [shell, "-c", script], process.env.PATH, note);
+          const actual = await runInFolder((folder) => target.shellCommand(script, folder), target.path, note);
           assert.equal(actual.stdout, expected.stdout, `standard error: ${actual.stderr}`);
           assert.equal(actual.status, expected.status);
         });

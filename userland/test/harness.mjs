@@ -9,7 +9,7 @@
  *             minutes. The known files are copied into the guest's own file system first.
  */
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -23,6 +23,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runOracle } from "../../test/support/oracle.mjs";
 
 const USERLAND = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -128,41 +129,48 @@ export function isInstalled(program) {
 }
 
 /** Runs the command that is made for a new folder of known files, in it, with a bare environment and a time limit. */
-export async function runInFolder(makeCommand, path) {
+export async function runInFolder(makeCommand, path, diagnostic) {
   const folder = mkdtempSync(join(tmpdir(), "vbox-case-"));
-  try {
+  const prepare = () => {
+    rmSync(folder, { recursive: true });
+    mkdirSync(folder);
     makeFiles(folder);
-    return await run(makeCommand(folder), { cwd: folder, path });
+    return folder;
+  };
+  try {
+    return await run(makeCommand(folder), { prepare, path, diagnostic });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** @returns {Promise<Outcome>} */
-export function run([program, ...args], { cwd = tmpdir(), path = process.env.PATH, input = "", limitMs = 20000 } = {}) {
-  return new Promise((resolve, reject) => {
-    const env = { PATH: path, HOME: "/", LC_ALL: "C", TZ: "UTC0" };
-    const child = spawn(resolveProgram(program), args, { cwd, env });
-    const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
-    let stdout = "",
-      stderr = "";
-    child.stdout.setEncoding("latin1").on("data", (text) => (stdout += text));
-    child.stderr.setEncoding("latin1").on("data", (text) => (stderr += text));
-    child.stdin.on("error", () => {}); // a command may end before it has read its input
-    child.stdin.end(input);
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      resolve({ stdout, stderr, status: code ?? signal });
-    });
-  });
+/**
+ * Fails when the command has no end after `limitMs`; under an emulator, whose fault that may be, when it has none three
+ * times: `diagnostic` is told of each.
+ * @returns {Promise<Outcome>}
+ */
+export async function run([program, ...args], options = {}) {
+  const { prepare = tmpdir, path = process.env.PATH, limitMs = 20000, diagnostic } = options;
+  const env = { PATH: path, HOME: "/", LC_ALL: "C", TZ: "UTC0" };
+  const attempts = program.startsWith("qemu-") ? 3 : 1;
+  const command = [resolveProgram(program), ...args];
+  const { stdout, stderr, code, signal } = await runOracle(command, { prepare, env, limitMs, attempts, diagnostic });
+  return { stdout, stderr, status: code ?? signal };
 }
 
 /** A program's path. */
 export function resolveProgram(name) {
   if (name.includes("/")) return name;
-  return spawnSync("sh", ["-c", 'command -v "$0"', name], { encoding: "utf8" }).stdout.trim();
+  let path = resolved.get(name);
+  if (path === undefined) {
+    path = spawnSync("sh", ["-c", 'command -v "$0"', name], { encoding: "utf8" }).stdout.trim();
+    resolved.set(name, path);
+  }
+  return path;
 }
+
+/** Paths of programs by name. */
+const resolved = new Map();
 
 function makeFiles(folder) {
   const files = {
