@@ -178,9 +178,8 @@ function destroySegment(k: Kernel, segment: Segment): void {
   releaseMappedInode(k, segment.inode);
 }
 
-/** The process that lives in a space; undefined while it is being made or when it has gone. */
+/** The process that lives in a space, or is about to leave it; undefined for one that fork is making and one that exec has left. */
 function pidOf(k: Kernel, space: number): number | undefined {
-  for (const process of k.state.processes.values())
-    if (process.threads.length > 0 && process.space.id === space) return process.pid;
+  for (const process of k.state.processes.values()) if (process.space.id === space) return process.pid;
   return undefined;
 }

@@ -65,10 +65,11 @@ const shmat = defineCall({
     if (address === 0) {
       if (replaces) return "EINVAL";
     } else {
+      if (Number.isNaN(address)) return "ENOMEM"; // beyond what user space can hold
       const isRounded = (flags & abi.SHM_RND) !== 0;
       if (pageOffset(address) !== 0 && !isRounded) return "EINVAL";
       place = address - pageOffset(address);
-      if (Number.isNaN(place) || (place === 0 && replaces)) return "EINVAL";
+      if (place === 0 && replaces) return "EINVAL";
     }
     const write = (flags & abi.SHM_RDONLY) === 0;
     const execute = (flags & abi.SHM_EXEC) !== 0;
