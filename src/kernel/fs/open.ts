@@ -158,8 +158,8 @@ function openPlace(
   }
 }
 
-/** Whether a process runs the program in this file. */
-function isRunning(k: Kernel, inode: Inode): boolean {
+/** Whether a process runs the program in this file, which nobody may change then (ETXTBSY). */
+export function isRunning(k: Kernel, inode: Inode): boolean {
   for (const { program } of k.state.processes.values())
     if (program !== undefined && isSameInode(program, inode)) return true;
   return false;

@@ -12,6 +12,7 @@ import { changeMode, changeOwner, changeSize, changeTimes, statInode, type TimeC
 import { getAnyFile, getFile } from "../fs/descriptors.ts";
 import { filesystemOperations } from "../fs/filesystem-operations.ts";
 import { checkAccess, failed, MAY_WRITE } from "../fs/inode.ts";
+import { isRunning } from "../fs/open.ts";
 import { allowedLength, hasSizeLimit } from "../fs/regular-file.ts";
 import type { Inode, OpenFile, PathRef } from "../fs/types.ts";
 import { copyFromUser } from "../mem/user-memory.ts";
@@ -357,7 +358,8 @@ const truncate = defineCall({
     if (ref.inode.kind !== "file") return "EINVAL";
     const allowed = checkAccess(ref.inode, call.process.credentials, MAY_WRITE);
     if (failed(allowed)) return allowed;
-    return ref.mount.flags.readOnly ? "EROFS" : setSize(call, ref.inode, length);
+    if (ref.mount.flags.readOnly) return "EROFS";
+    return isRunning(call.k, ref.inode) ? "ETXTBSY" : setSize(call, ref.inode, length);
   },
 });
 
