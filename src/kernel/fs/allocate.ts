@@ -65,16 +65,13 @@ function allocateInMemory(k: Kernel, inode: Inode, mode: number, start: number, 
 
 /** Makes the absent pages of [from, to), or none: ENOSPC. */
 function fillHoles(k: Kernel, inode: Inode, vmo: Vmo, from: number, to: number): 0 | "ENOSPC" {
-  const { filesystem } = inode;
-  settleUsage(inode);
-  const room = (filesystem.limitBytes - filesystem.usedBytes) / PAGE_SIZE;
   const made: number[] = [];
   const { lengthPages } = vmo;
   vmo.lengthPages = Math.max(lengthPages, to); // a page beyond the end can be made now, but not be touched later
   let result: 0 | "ENOSPC" = 0;
   for (let index = from; index < to && result === 0; index++) {
     if (slotAt(vmo.pages, index) !== 0) continue;
-    if (made.length >= room || failed(vmoPageOrReclaim(k, vmo, index, "read"))) result = "ENOSPC";
+    if (failed(vmoPageOrReclaim(k, vmo, index, "read"))) result = "ENOSPC";
     else made.push(index);
   }
   vmo.lengthPages = lengthPages;

@@ -83,8 +83,7 @@ export const hostfsOperations: FilesystemOperations = {
   unlink(k, directory, name, inode) {
     const path = childPath(directory, name);
     if (failed(path)) return path;
-    // What is open stays readable: the host keeps a file alive for its handle only.
-    if (inode.references > 0 && inode.kind === "file") openHandle(k, inode, "read");
+    keepContents(k, inode);
     const removed = hostOf(k, directory).unlink(path);
     if (removed !== 0) return removed;
     inode.nlink = Math.max(0, inode.nlink - 1);
@@ -111,7 +110,7 @@ export const hostfsOperations: FilesystemOperations = {
     if (failed(toPath)) return toPath;
     const { known } = from.filesystem;
     const replaced = known.get(toPath.join("/"));
-    if (replaced !== undefined && replaced.references > 0 && replaced.kind === "file") openHandle(k, replaced, "read");
+    if (replaced !== undefined) keepContents(k, replaced);
     const renamed = hostOf(k, from).rename(fromPath, toPath);
     if (renamed !== 0) return renamed;
     if (replaced !== undefined) {
@@ -300,6 +299,12 @@ function openHandle(k: Kernel, inode: Inode, access: "read" | "write"): number |
   content.handle = handle;
   content.writable = access === "write";
   return handle;
+}
+
+/** A file that is in use is about to lose its name: the host keeps it alive for a handle only, for writing too where that may be. */
+function keepContents(k: Kernel, inode: Inode): void {
+  if (inode.references === 0 || inode.kind !== "file") return;
+  if (failed(openHandle(k, inode, "write"))) openHandle(k, inode, "read");
 }
 
 function closeHandle(k: Kernel, inode: Inode): void {

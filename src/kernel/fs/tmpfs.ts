@@ -207,12 +207,8 @@ export const tmpfsOperations: FilesystemOperations = {
         break;
       }
       const index = Math.floor(position / PAGE_SIZE);
-      if (slotAt(vmo.pages, index) === 0) {
-        settleUsage(inode);
-        if (inode.filesystem.usedBytes + PAGE_SIZE > inode.filesystem.limitBytes) failure = "ENOSPC";
-      }
       vmo.lengthPages = Math.max(vmo.lengthPages, index + 1);
-      const frame = failure ?? vmoPageOrReclaim(k, vmo, index, "write");
+      const frame = vmoPageOrReclaim(k, vmo, index, "write");
       if (failed(frame)) {
         failure = frame === "ENOMEM" ? "ENOSPC" : frame;
         break;
@@ -222,7 +218,6 @@ export const tmpfsOperations: FilesystemOperations = {
       inode.size = Math.max(inode.size, offset + done);
     }
     vmo.lengthPages = Math.ceil(inode.size / PAGE_SIZE);
-    settleUsage(inode);
     if (done === 0 && failure !== undefined) return failure;
     return done;
   },
@@ -303,7 +298,7 @@ function pageBytesOf({ content }: Inode): number {
 
 /** The contents VMO, made at the first use. */
 export function contentsOf(k: Kernel, inode: Inode): Vmo {
-  inode.vmo ??= createVmo(k, { kind: "zero" }, Math.ceil(inode.size / PAGE_SIZE));
+  inode.vmo ??= createVmo(k, { kind: "zero", file: inode }, Math.ceil(inode.size / PAGE_SIZE));
   return inode.vmo;
 }
 
@@ -313,7 +308,12 @@ function contentFrame(k: Kernel, vmo: Vmo, index: number): FrameNumber | Errno |
   return residentFrame(vmo, index) ?? vmoPageOrReclaim(k, vmo, index, "read");
 }
 
-/** Charges the file system for pages that the contents gained (also through a mapping), or gives back those that they lost. */
+/** Whether the file system lets the contents gain a page. */
+export function hasRoomForPage({ filesystem }: Inode): boolean {
+  return filesystem.usedBytes + PAGE_SIZE <= filesystem.limitBytes;
+}
+
+/** Charges the file system for pages that the contents gained, or gives back those that they lost. */
 export function settleUsage(inode: Inode): void {
   if (inode.content.kind !== "tmpfs-file") return;
   const pages = inode.vmo === undefined ? 0 : pageCount(inode.vmo.pages);

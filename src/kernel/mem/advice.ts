@@ -2,6 +2,7 @@
 //
 //   dropped   DONTNEED  DONTNEED_LOCKED  FREE           private pages read as their source again
 //   noted     NORMAL RANDOM SEQUENTIAL  (DONT|DO)FORK  (WIPE|KEEP)ONFORK  (DONT|DO)DUMP  (NO)HUGEPAGE      in the region, which splits
+//   punched   REMOVE                                   pages of a file or of shared memory are gone for everyone
 //   brought   WILLNEED  POPULATE_READ  POPULATE_WRITE   pages that are absent
 //   hints     COLD  PAGEOUT
 //
@@ -9,10 +10,13 @@
 // regions may be advised what.
 
 import * as abi from "../../abi/linux/memory.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../abi/linux/open-flags.ts";
 import { pageOffset, PAGE_SIZE, virtAddr, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import type { Kernel } from "../kernel.ts";
+import { allocateRange } from "../fs/allocate.ts";
 import { handlePageFault } from "./fault.ts";
+import { punchVmo } from "./file-vmo.ts";
 import { finishFlush, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { freeFrameCount } from "./frames.ts";
 import { unmap } from "./page-table.ts";
@@ -94,6 +98,16 @@ const drop: Action = (k, space, region, start, end, flush) => {
   return 0;
 };
 
+/** Punches a hole into what a shared mapping shows: file or shared memory. */
+const remove: Action = (k, _space, region, start, end) => {
+  const { file, sharing, maximum, vmo } = region;
+  if (region.locked !== "no" || (file === undefined && sharing === "private")) return "EINVAL";
+  if (sharing === "private" || !maximum.write) return "EACCES";
+  const offset = region.vmoOffsetPages * PAGE_SIZE - region.start;
+  if (file === undefined) return punchVmo(k, vmo, start + offset, end + offset);
+  return allocateRange(k, file.inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start + offset, end + offset);
+};
+
 const isSpecial = ({ vmo }: Region): boolean => vmo.source.kind === "physical";
 const isAnonymous = ({ sharing, vmo }: Region): boolean => sharing === "private" && vmo.source.kind === "zero";
 const isEvictable = (region: Region): boolean => region.locked === "no" && !isSpecial(region) && region.pageLevel === 0;
@@ -130,6 +144,7 @@ const ACTIONS: ReadonlyMap<number, Action> = new Map<number, Action>([
     (k, space, region, ...rest) =>
       isDroppable(region) && isAnonymous(region) && region.pageLevel === 0 ? drop(k, space, region, ...rest) : "EINVAL",
   ],
+  [abi.MADV_REMOVE, remove],
   [abi.MADV_DONTFORK, note(() => ({ omittedByFork: true }))],
   [
     abi.MADV_DOFORK,

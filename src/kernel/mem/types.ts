@@ -157,7 +157,8 @@ export interface Vmo {
   readonly pages: PageMap;
   /** Where a page that is absent comes from. */
   readonly source:
-    | { readonly kind: "zero" }
+    /** Zeros; of a tmpfs file, as far as its file system has room. */
+    | { readonly kind: "zero"; readonly file?: Inode }
     /** Another VMO's pages, read-only, until written: a private mapping of a file. */
     | { readonly kind: "vmo"; readonly vmo: Vmo; readonly offsetPages: number }
     /** Read from the file system on demand. */

@@ -147,21 +147,6 @@ export function writeUser64(k: Kernel, space: AddressSpace, address: number, val
   return copyToUser(k, space, address, new Uint8Array(Int32Array.of(value, highHalf(value)).buffer));
 }
 
-/**
- * The physical address of a user byte, faulted in for `access`; undefined where that is not possible. Equal for all who share
- * the page: the key of shared futexes.
- */
-export function userPhysicalAddress(
-  k: Kernel,
-  space: AddressSpace,
-  address: number,
-  access: "read" | "write",
-): number | undefined {
-  if (!isUserRange(k, address, 1)) return undefined;
-  const physical = userByte(k, space, address, access);
-  return physical === NOT_ACCESSIBLE ? undefined : physical;
-}
-
 const NOT_ACCESSIBLE = -1;
 
 function readUserWords32(k: Kernel, space: AddressSpace, address: number, count: number): Int32Array | undefined {

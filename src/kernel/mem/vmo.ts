@@ -12,6 +12,7 @@
 import { frameAddress, PAGE_SIZE, type FrameNumber } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import { hostfsOperations } from "../fs/hostfs.ts";
+import { hasRoomForPage, settleUsage } from "../fs/tmpfs.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { allocateFrame, frameShareCount, releaseFrame, retainFrame } from "./frames.ts";
 import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot, slotAt } from "./page-map.ts";
@@ -106,7 +107,7 @@ export function residentFrame(vmo: Vmo, index: number): FrameNumber | undefined 
 
 /**
  * The frame of a page, made or read in where it is absent. "write" gives a frame that no other VMO shares: where it differs from
- * the one that was there, the caller replaces the PTE and flushes. EFAULT beyond the end; ENOMEM; EIO and the like from the file or the
+ * the one that was there, the caller replaces the PTE and flushes. EFAULT beyond the end; ENOMEM; ENOSPC for a full tmpfs; EIO and the like from the file or the
  * swap area.
  */
 export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "write"): FrameNumber | Errno {
@@ -124,8 +125,13 @@ export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "wr
   switch (source.kind) {
     case "physical":
       return (source.frame + index) as FrameNumber;
-    case "zero":
-      return addPage(k, vmo, index, allocateFrame(k, "anonymous"));
+    case "zero": {
+      const { file } = source;
+      if (file !== undefined && !hasRoomForPage(file)) return "ENOSPC";
+      const frame = addPage(k, vmo, index, allocateFrame(k, "anonymous"));
+      if (file !== undefined) settleUsage(file);
+      return frame;
+    }
     case "vmo": {
       const original = vmoPage(k, source.vmo, source.offsetPages + index, "read");
       if (typeof original === "string" || access === "read") return original;

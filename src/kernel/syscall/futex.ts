@@ -4,6 +4,8 @@ import { writeU64 } from "../../lib/bytes.ts";
 import * as abi from "../../abi/linux/futex.ts";
 import { totalNanoseconds, type TimeValue } from "../../abi/linux/time.ts";
 import { now } from "../kernel.ts";
+import { findRegion } from "../mem/regions.ts";
+import type { AddressSpace } from "../mem/types.ts";
 import { copyToUser, readUser32, writeUser32 } from "../mem/user-memory.ts";
 import { futexKey, requeueFutex, wakeFutex } from "../process/futex.ts";
 import { readTimespec } from "../process/reading.ts";
@@ -34,9 +36,9 @@ const futex = defineCall({
       case abi.FUTEX_WAIT_BITSET:
         return wait(call, address, value, timeoutOrCount, operation, value3);
       case abi.FUTEX_WAKE:
-        return wakeAt(call, address, value | 0, abi.FUTEX_BITSET_MATCH_ANY);
+        return wakeAt(call, address, operation, value | 0, abi.FUTEX_BITSET_MATCH_ANY);
       case abi.FUTEX_WAKE_BITSET:
-        return value3 === 0 ? "EINVAL" : wakeAt(call, address, value | 0, value3);
+        return value3 === 0 ? "EINVAL" : wakeAt(call, address, operation, value | 0, value3);
       case abi.FUTEX_REQUEUE:
       case abi.FUTEX_CMP_REQUEUE: {
         if (!(address2 % 4 === 0) || count < 0 || (value | 0) < 0) return "EINVAL";
@@ -94,10 +96,18 @@ function deadlineOf(call: Call, timeout: TimeValue, operation: number): number {
   return now(k) + (timeout.seconds - current.seconds) * 1e9 + (timeout.nanoseconds - current.nanoseconds);
 }
 
-function wakeAt(call: Call, address: number, limit: number, bits: number): SyscallResult {
+function wakeAt(call: Call, address: number, operation: number, limit: number, bits: number): SyscallResult {
   const { k, process } = call;
+  // A private word is known by its address alone; to know a shared one, there must be one.
+  const isShared = (operation & abi.FUTEX_PRIVATE_FLAG) === 0;
+  if (isShared && !isMapped(process.space, address)) return "EFAULT";
   // Linux wakes at least one, whatever the limit.
   return wakeFutex(k, futexKey(process.space, address), Math.max(1, limit), bits);
+}
+
+function isMapped(space: AddressSpace, address: number): boolean {
+  const { read = false, write = false } = findRegion(space, address)?.protection ?? {};
+  return read || write;
 }
 
 /** Changes the second word, wakes waiters of the first, and of the second when its old value compares. */

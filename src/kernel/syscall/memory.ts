@@ -171,18 +171,21 @@ const msync = defineCall({
     if (pageOffset(address) !== 0) return "EINVAL";
     if (length === 0) return 0;
     const range = checkRange(k, address, length);
-    if (typeof range === "string" || !isCovered(space, range.start, range.end)) return "ENOMEM";
-    let at: number = range.start;
-    while (at < range.end) {
-      const region = findRegion(space, at);
-      if (region === undefined) break;
-      if (region.sharing === "shared" && region.file !== undefined) {
-        const result = syncInode(k, region.file.inode);
-        if (result !== 0) return result;
-      }
-      at = region.end;
+    if (typeof range === "string") return "ENOMEM";
+    // What is mapped beyond a gap is stored too; the gap is told of at the end.
+    let result: 0 | Errno = 0;
+    let reached: number = range.start;
+    for (const region of [...regionsOf(space, range.start, range.end)]) {
+      if (region.start > reached) result = "ENOMEM";
+      if ((flags & abi.MS_INVALIDATE) !== 0 && region.locked !== "no") return "EBUSY";
+      const start = Math.max(region.start, range.start);
+      reached = Math.min(region.end, range.end);
+      if ((flags & abi.MS_SYNC) === 0 || region.sharing !== "shared" || region.file === undefined) continue;
+      const offset = region.fileOffset - region.start;
+      const stored = syncInode(k, region.file.inode, start + offset, reached + offset);
+      if (stored !== 0) return stored;
     }
-    return 0;
+    return reached < range.end ? "ENOMEM" : result;
   },
 });
 
