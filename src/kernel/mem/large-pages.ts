@@ -90,6 +90,13 @@ export function mapWholeBlock(
 }
 
 /** Whether memory of the region is to come in large pages. */
+/** Whether a block of the region may be mapped in one entry. */
+export function mayHaveLargePages(k: Kernel, region: Region): boolean {
+  const { start, end, sharing, vmo } = region;
+  const hasBlock = Math.ceil(start / LARGE_PAGE_SIZE) * LARGE_PAGE_SIZE + LARGE_PAGE_SIZE <= end;
+  return hasBlock && sharing === "private" && vmo.source.kind === "zero" && wantsLargePages(k, region);
+}
+
 function wantsLargePages(k: Kernel, region: Region): boolean {
   const { largePages } = region.advice;
   if (region.growsDown || largePages === "refused") return false;

@@ -61,7 +61,7 @@ export function totalPages(k: Kernel): number {
 }
 
 /** Pages of its private memory that are swapped out. */
-function swappedPages({ space }: Process): number {
+export function swappedPages({ space }: Process): number {
   const seen = new Set<Vmo>();
   for (const { sharing, vmo } of regionsOf(space)) if (sharing === "private") seen.add(vmo);
   let pages = 0;

@@ -10,10 +10,12 @@ import type { Kernel } from "../../kernel.ts";
 import { regionsOf } from "../../mem/region-tree.ts";
 import { copyFromUser } from "../../mem/user-memory.ts";
 import type { Region } from "../../mem/types.ts";
-import { memoryScore, OOM_EXEMPT, totalPages } from "../../process/memory-killer.ts";
+import { memoryScore, OOM_EXEMPT, swappedPages, totalPages } from "../../process/memory-killer.ts";
 import type { Process, SignalInfo, Thread } from "../../process/types.ts";
 import { mountInfo, mountTable } from "./system-files.ts";
-import { escapePath, hexAddress, ticks } from "./text.ts";
+import { maps } from "./maps.ts";
+import { smaps, smapsRollup } from "./smaps.ts";
+import { ticks } from "./text.ts";
 
 /** Whose file it is; `thread` is undefined for zombies and for the kernel's reaper. */
 export interface Subject {
@@ -37,13 +39,15 @@ export const PROCESS_FILES: ReadonlyMap<string, ProcessFile> = new Map<string, P
   ["comm", { mode: 0o644, read: (_k, { process, thread }) => `${thread?.name ?? process.name}\n` }],
   ["environ", { mode: 0o400, read: (k, { process }) => userRange(k, process, process.environmentRange) }],
   ["limits", { mode: 0o444, read: limits }],
-  ["maps", { mode: 0o444, read: maps }],
+  ["maps", { mode: 0o444, read: (k, subject) => maps(k, liveRegions(subject)) }],
   ["mountinfo", { mode: 0o444, read: (k) => mountInfo(k) }],
   ["mounts", { mode: 0o444, read: (k) => mountTable(k) }],
   ["oom_score", { mode: 0o444, read: oomScore }],
   ["oom_score_adj", { mode: 0o644, read: (_k, { process }) => `${process.oomScoreAdjust}\n` }],
   // Read through pagemap.ts, which does not need all of it at once.
   ["pagemap", { mode: 0o400, read: () => "" }],
+  ["smaps", { mode: 0o444, read: (k, subject) => smaps(k, subject.process.space, liveRegions(subject)) }],
+  ["smaps_rollup", { mode: 0o444, read: (k, subject) => smapsRollup(k, subject.process.space, liveRegions(subject)) }],
   ["stat", { mode: 0o444, read: stat }],
   ["statm", { mode: 0o444, read: statm }],
   ["status", { mode: 0o444, read: status }],
@@ -195,7 +199,7 @@ function status(k: Kernel, subject: Subject): string {
     rows.push(
       ["VmPeak", kib(sizeOf(regions))],
       ["VmSize", kib(sizeOf(regions))],
-      ["VmLck", kib(0)],
+      ["VmLck", kib(process.space.lockedPages * PAGE_SIZE)],
       ["VmPin", kib(0)],
       ["VmHWM", kib(Math.max(resident, usage.maxResidentPages * PAGE_SIZE))],
       ["VmRSS", kib(resident)],
@@ -207,7 +211,7 @@ function status(k: Kernel, subject: Subject): string {
       ["VmExe", sized(({ protection, purpose }) => protection.execute && purpose === "file")],
       ["VmLib", kib(0)],
       ["VmPTE", kib(process.space.tablePages * PAGE_SIZE)],
-      ["VmSwap", kib(0)],
+      ["VmSwap", kib(swappedPages(process) * PAGE_SIZE)],
     );
   }
   const capabilities = ids.euid === 0 ? "000001ffffffffff" : "0".repeat(16);
@@ -232,41 +236,6 @@ function status(k: Kernel, subject: Subject): string {
     ["nonvoluntary_ctxt_switches", thread?.usage.involuntarySwitches ?? 0],
   );
   return rows.map(([name, value]) => `${name}:\t${value}\n`).join("");
-}
-
-/** start-end rwxp offset major:minor inode            path */
-function maps(k: Kernel, subject: Subject): string {
-  return liveRegions(subject)
-    .map((region) => {
-      const { protection, file } = region;
-      const rights =
-        (protection.read ? "r" : "-") +
-        (protection.write ? "w" : "-") +
-        (protection.execute ? "x" : "-") +
-        (region.sharing === "shared" ? "s" : "p");
-      const isSharedMemory = file === undefined && region.sharing === "shared";
-      const filesystem = file?.inode.filesystem ?? (isSharedMemory ? k.state.files.memory.filesystem : undefined);
-      const device = `00:${(filesystem?.id ?? 0).toString(16).padStart(2, "0")}`;
-      const inode = file?.inode.number ?? (isSharedMemory ? region.vmo.id : 0);
-      const offset = file === undefined ? 0 : region.fileOffset;
-      const place = `${hexAddress(region.start)}-${hexAddress(region.end)} ${rights} ${hexAddress(offset)} ${device} ${inode} `;
-      const name = regionName(region);
-      return name === "" ? `${place}\n` : `${place.padEnd(73)}${name}\n`;
-    })
-    .join("");
-}
-
-/** What stands at the end of a line of maps. */
-export function regionName({ file, purpose, sharing }: Region): string {
-  if (file !== undefined) return file.inode.nlink === 0 ? `${escapePath(file.path)} (deleted)` : escapePath(file.path);
-  switch (purpose) {
-    case "heap":
-    case "stack":
-    case "vdso":
-      return `[${purpose}]`;
-    default:
-      return sharing === "shared" ? "/dev/zero (deleted)" : ""; // shared memory without a file, as Linux names it
-  }
 }
 
 const LIMIT_ROWS: readonly (readonly [string, string])[] = [
