@@ -38,7 +38,10 @@ const KERNEL_FORMATS: Formats<KernelProbes> = {
   trapStep: (hart, step, detail) => `hart=${hart} ${step} ${JSON.stringify(detail)}`,
   pageFault: (thread, address, access, outcome) => `${tid(thread)} ${hex(address)} ${access} ${text(outcome)}`,
   pteWrite: (of, address, level, hi, lo) => `${space(of)} ${hex(address)} level=${level} ${exactWords(hi, lo)}`,
-  flush: (asid, address, reason) => `asid=${asid} ${hex(address)} ${text(reason)}`,
+  flush: (hart, asid, address, reason, manner) =>
+    `hart=${hart} asid=${asid ?? "all"} ${hex(address)} ${text(reason)} ${manner}`,
+  shootdown: ({ id, space: of, harts }, step, hart, reason) =>
+    `hart=${hart} ${step} id=${id} space=${of} awaits=${harts.toString(2)} ${text(reason)}`,
   frameAllocate: (frame, owner) => `${hex(frame)} ${owner}`,
   frameFree: (frame) => hex(frame),
   regionChange: (of, region, change) => `${space(of)} ${hex(region.start)}-${hex(region.end)} ${change}`,

@@ -16,7 +16,7 @@ import type { Arch } from "./arch/arch.ts";
 import type { FileState } from "./fs/types.ts";
 import type { HostPorts } from "./host.ts";
 import type { SharedMemoryState } from "./ipc/types.ts";
-import type { AddressSpace, MemoryState } from "./mem/types.ts";
+import type { AddressSpace, FlushRequest, MemoryState } from "./mem/types.ts";
 import type { KernelProbes } from "./probes.ts";
 import type { Process, SchedulerState, Thread } from "./process/types.ts";
 import type { TtyState } from "./tty/types.ts";
@@ -63,6 +63,12 @@ export interface KernelState {
 export interface HartState {
   /** The space that it runs, or last ran, in user mode. */
   space: AddressSpace | undefined;
+  /** Whether it is on its way to user mode, there, or on its way back: it may use translations of `space` meanwhile. */
+  isInUser: boolean;
+  /** What of its TLB is to go before it enters user mode again: translations of `space`, or all (mem/asid.ts). */
+  stale: "nothing" | "space" | "everything";
+  /** What it is asked to drop when it next enters the kernel (mem/shootdown.ts); an inter-processor interrupt is on its way then. */
+  readonly requests: FlushRequest[];
   /** Tid of the thread whose floating-point registers the hart holds. */
   floatOwner: number | undefined;
   /** Top of its kernel stack. */

@@ -5,7 +5,8 @@
 // A listener only listens: it must not change kernel or machine state.
 
 import type { FrameNumber, VirtAddr } from "../lib/address.ts";
-import type { AddressSpace, FaultAccess, Region } from "./mem/types.ts";
+import type { FlushManner } from "./mem/shootdown.ts";
+import type { AddressSpace, FaultAccess, Region, Shootdown } from "./mem/types.ts";
 import type { Process, SignalInfo, Thread } from "./process/types.ts";
 import type { SyscallResult, SyscallRow } from "./syscall/row.ts";
 
@@ -26,7 +27,16 @@ export interface KernelProbes {
   pageFault?: (thread: Thread, address: VirtAddr, access: FaultAccess, outcome: string) => void;
   /** A page-table entry of `space` was written; words are (hi, lo). Level counts from 0 = leaf tables. */
   pteWrite?: (space: AddressSpace, address: VirtAddr, level: number, hi: number, lo: number) => void;
-  flush?: (asid: number, address: VirtAddr | undefined, reason: string) => void;
+  /** A hart drops translations: of one page or all (undefined), of one ASID or all (undefined). */
+  flush?: (
+    hart: number,
+    asid: number | undefined,
+    address: VirtAddr | undefined,
+    reason: string,
+    manner: FlushManner,
+  ) => void;
+  /** Harts were asked to drop translations, by `hart` (negative: by the host), or `hart` has done so. `reason` is the asker's. */
+  shootdown?: (shootdown: Shootdown, step: "asked" | "acknowledged", hart: number, reason: string) => void;
   frameAllocate?: (frame: FrameNumber, owner: string) => void;
   frameFree?: (frame: FrameNumber) => void;
   regionChange?: (space: AddressSpace, region: Region, change: "map" | "unmap" | "protect") => void;

@@ -4,18 +4,23 @@
 //   syscall          dispatch by number              page-fault   make the access possible, or a signal
 //   fault            a signal for the thread         timer        deadlines, end of the slice
 //   external         a device wants attention        interprocessor   look at the run queue and at signals again
+//
+// Whatever brought the hart here, it first answers what other harts have asked of its TLB (mem/shootdown.ts). Nothing is begun for a
+// thread whose space has a shootdown under way: its call waits, and a fault comes again.
 
 import type { VirtAddr } from "../lib/address.ts";
 import { signalName, SI_KERNEL, SIGNALS, type SignalName } from "../abi/linux/signals.ts";
 import type { Kernel } from "./kernel.ts";
 import { handlePageFault } from "./mem/fault.ts";
 import { balanceMemory } from "./mem/reclaim.ts";
+import { answerRequests, framesInLimbo, isHeld, LIMBO_KEY } from "./mem/shootdown.ts";
 import type { FaultAccess } from "./mem/types.ts";
 import { killForMemory } from "./process/memory-killer.ts";
 import { chargeUserTime, expireDeadlines, leaveKernel } from "./process/scheduler.ts";
 import { forceSignal } from "./process/signals.ts";
 import type { Thread } from "./process/types.ts";
 import { handleSyscall } from "./syscall/dispatch.ts";
+import { block } from "./wait.ts";
 
 /** Why a hart came out of user mode. */
 export type Trap =
@@ -30,6 +35,7 @@ export type Trap =
 /** Serves a trap from user mode and leaves the kernel, into the same thread or another. */
 export function handleUserTrap(k: Kernel, hart: number, thread: Thread, trap: Trap): void {
   k.state.scheduler.kernelHart = hart;
+  answerRequests(k, hart);
   chargeUserTime(k, thread);
   switch (trap.kind) {
     case "syscall":
@@ -51,6 +57,7 @@ export function handleUserTrap(k: Kernel, hart: number, thread: Thread, trap: Tr
 /** Serves an interrupt that arrived in the idle loop, and leaves the kernel. */
 export function handleKernelInterrupt(k: Kernel, hart: number, kind: "timer" | "external" | "interprocessor"): void {
   k.state.scheduler.kernelHart = hart;
+  answerRequests(k, hart);
   serveInterrupt(k, hart, kind);
   leaveKernel(k, hart);
 }
@@ -70,6 +77,7 @@ function serveInterrupt(k: Kernel, hart: number, kind: "timer" | "external" | "i
 
 function servePageFault(k: Kernel, thread: Thread, address: VirtAddr, access: FaultAccess): void {
   const { process } = thread;
+  if (isHeld(process.space)) return; // the access is tried again when the thread goes on
   const outcome = handlePageFault(k, process.space, address, access);
   switch (outcome.kind) {
     case "resolved":
@@ -83,8 +91,10 @@ function servePageFault(k: Kernel, thread: Thread, address: VirtAddr, access: Fa
       return;
     case "out-of-memory":
       k.probes.pageFault?.(thread, address, access, "out of memory");
-      // The access is tried again when the thread next runs: by then the victim's memory is free, or the thread is the victim.
-      killForMemory(k, thread);
+      // The access is tried again when the thread next runs: by then what lies in limbo is free, or the victim's memory is, or the
+      // thread is the victim.
+      if (framesInLimbo(k) > 0) block(k, thread, [LIMBO_KEY]);
+      else killForMemory(k, thread);
       return;
   }
 }

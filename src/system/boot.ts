@@ -22,6 +22,7 @@ import type { OpenFile, PathRef } from "../kernel/fs/types.ts";
 import type { HostPorts } from "../kernel/host.ts";
 import { KernelBug, type Kernel } from "../kernel/kernel.ts";
 import { checkInvariants } from "../kernel/mem/checker.ts";
+import { hartState, isAsked } from "../kernel/mem/shootdown.ts";
 import { checkProcessInvariants } from "../kernel/process/checker.ts";
 import { createReaper, spawn, type SpawnRequest } from "../kernel/process/exec.ts";
 import { sendSignal, userSignal } from "../kernel/process/signals.ts";
@@ -126,6 +127,9 @@ export function bootSystem(options: BootOptions): System {
     describeStaleTranslation === undefined
       ? undefined
       : (stale) => {
+          const { space } = hartState(kernel, stale.hart.id);
+          // What a hart was asked to drop it may use until it answers.
+          if (space !== undefined && isAsked(kernel, stale.hart.id, space, stale.address, stale.address + 1)) return;
           const bug = new KernelBug(describeStaleTranslation(stale));
           // Where the machine found it tells nothing.
           bug.stack = "";

@@ -28,6 +28,9 @@ export function createKernelState(config: KernelConfig, ram: RamRange, harts: nu
     scheduler: createSchedulerState(harts),
     harts: Array.from({ length: harts }, (): HartState => ({
       space: undefined,
+      isInUser: false,
+      stale: "nothing",
+      requests: [],
       floatOwner: undefined,
       kernelStack: virtAddr(0),
     })),
@@ -67,7 +70,7 @@ function createMemoryState(ram: RamRange, { layout }: KernelConfig): MemoryState
     largePages: "always",
     overcommit: createOvercommitState(),
     swap: createSwapState(),
-    reclaim: { hand: 0, futileAt: -1 },
+    reclaim: { hand: 0, futileAt: -1, evicting: new Set(), isAwaited: false },
     statistics: {
       swapIns: 0,
       swapOuts: 0,
@@ -88,6 +91,7 @@ function createMemoryState(ram: RamRange, { layout }: KernelConfig): MemoryState
     nextSpace: 1,
     isShort: false,
     openFlushes: 0,
+    shootdowns: { pending: [], nextId: 1, counters: { sent: 0, received: 0, everything: 0, pages: 0 } },
   };
 }
 

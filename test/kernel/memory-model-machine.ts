@@ -23,7 +23,9 @@ import { resolveFromRoot } from "../../src/kernel/fs/path.ts";
 import type { PathRef } from "../../src/kernel/fs/types.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { createAddressSpace } from "../../src/kernel/mem/address-space.ts";
+import { enterSpace } from "../../src/kernel/mem/asid.ts";
 import { handlePageFault } from "../../src/kernel/mem/fault.ts";
+import { answerRequests } from "../../src/kernel/mem/shootdown.ts";
 import { swapOn } from "../../src/kernel/mem/swap-areas.ts";
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
 import { createProcess, createThread } from "../../src/kernel/process/create.ts";
@@ -220,6 +222,7 @@ function isAccessible(subject: Subject, hart: number, address: number, access: A
 function enter(subject: Subject, user: User, hart: number): void {
   const { scheduler } = subject.k.state;
   show(subject, user, hart);
+  answerRequests(subject.k, hart);
   scheduler.kernelHart = hart;
   scheduler.current[hart] = user.thread.tid;
   user.thread.state = { kind: "running", hart };
@@ -232,6 +235,16 @@ function leave(subject: Subject, hart: number): void {
   const thread = tid === undefined ? undefined : subject.k.state.threads.get(tid);
   if (thread !== undefined) thread.state = { kind: "stopped" };
   scheduler.current[hart] = undefined;
+  answerAll(subject);
+}
+
+/** The harts that were asked to drop translations take their interrupts; then all go on. */
+export function answerAll(subject: Subject): void {
+  for (const [other, { requests }] of subject.k.state.harts.entries()) {
+    if (requests.length > 0) answerRequests(subject.k, other);
+    const user = subject.running[other];
+    if (user !== undefined) show(subject, user, other);
+  }
 }
 
 /** Brings the hart into user mode of the space, as usertrapret and userret do. */
@@ -239,8 +252,9 @@ function show(subject: Subject, user: User, hart: number): void {
   const { k, running } = subject;
   const { space } = user.process;
   const isThere = running[hart] === user && k.state.harts[hart]?.space === space;
-  if (isThere && space.asidGeneration === k.state.memory.asids.generation) return;
-  k.arch.activate(k, hart, space);
+  const { asidGeneration } = space;
+  enterSpace(k, hart, space);
+  if (isThere && asidGeneration === space.asidGeneration) return;
   running[hart] = user;
   SWITCH[subject.arch](k, hart, space, "user");
 }
@@ -248,6 +262,7 @@ function show(subject: Subject, user: User, hart: number): void {
 /** Brings the hart into the kernel's own space. */
 function park(subject: Subject, hart: number): void {
   subject.running[hart] = undefined;
+  answerRequests(subject.k, hart);
   SWITCH[subject.arch](subject.k, hart, subject.k.state.memory.kernelSpace, "kernel");
 }
 

@@ -16,6 +16,7 @@ import { findRegionAtOrAbove } from "../../src/kernel/mem/regions.ts";
 import type { SyscallResult } from "../../src/kernel/syscall/row.ts";
 import {
   accessOn,
+  answerAll,
   callOn,
   createFirstUser,
   createSubject,
@@ -242,6 +243,7 @@ export class World {
         return { page: 0, pages: 0 };
       case "evict":
         reclaimFrames(this.subject.k, operation.frames);
+        answerAll(this.subject);
         return { page: 0x1000_0000 / PAGE, pages: 1 };
       case "segment":
       case "attach":
@@ -286,6 +288,7 @@ export class World {
       expectSame("invariants after a failed allocation", checkInvariants(this.subject.k).join("\n"), "");
     }
     if (this.isFull()) reclaimFrames(this.subject.k, PLENTY);
+    answerAll(this.subject);
     return make();
   }
 

@@ -16,9 +16,11 @@ import { fourLevel } from "../../src/kernel/arch/x86_64/paging.ts";
 import type { Translation } from "../../src/machine/hart.ts";
 import { KernelBug, type Kernel } from "../../src/kernel/kernel.ts";
 import { createAddressSpace, releaseAddressSpace } from "../../src/kernel/mem/address-space.ts";
+import { enterSpace } from "../../src/kernel/mem/asid.ts";
 import { finishFlush, FLUSH_PAGE_LIMIT, flushPage, newFlush } from "../../src/kernel/mem/flush.ts";
 import { freeFrameCount } from "../../src/kernel/mem/frames.ts";
 import { mapContiguous, mapPage, query, unmap, updateFlags, visitEntries } from "../../src/kernel/mem/page-table.ts";
+import { answerRequests } from "../../src/kernel/mem/shootdown.ts";
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
 import { eachArch } from "../support/architectures.ts";
 import { createMemoryKernel } from "../support/memory-kernel.ts";
@@ -229,17 +231,19 @@ eachArch(({ arch, test }) => {
   test("a flush drops single pages up to a threshold, and the ASID beyond it, on every hart that may cache the space (K13)", () => {
     const k = createMemoryKernel(arch, { harts: 3 });
     const space = spaceOf(k);
-    k.arch.activate(k, 0, space);
-    k.arch.activate(k, 2, space);
+    for (const hart of [0, 2]) enterSpace(k, hart, space);
     const heard: string[] = [];
     k.machine.probes.tlbFlush = (hart, address, asid) => heard.push(`${hart.id}:${address ?? "all"}:${asid ?? "all"}`);
     const few = newFlush(k, space);
     flushPage(few, virtAddr(0x5000));
     finishFlush(k, few, "test");
+    answerRequests(k, 2);
     assert.deepEqual(heard.splice(0), [`0:${0x5000}:${space.asid}`, `2:${0x5000}:${space.asid}`]);
+    enterSpace(k, 2, space);
     const many = newFlush(k, space);
     for (let i = 0; i <= FLUSH_PAGE_LIMIT; i++) flushPage(many, virtAddr(i * PAGE));
     finishFlush(k, many, "test");
+    answerRequests(k, 2);
     assert.deepEqual(heard, [`0:all:${space.asid}`, `2:all:${space.asid}`]);
   });
 

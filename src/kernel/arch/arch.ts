@@ -11,7 +11,7 @@ import type { ArchitectureName, LinuxAbi } from "../../abi/linux/abi.ts";
 import type { FrameNumber, VirtAddr } from "../../lib/address.ts";
 import type { Hart, TlbEntry } from "../../machine/hart.ts";
 import type { Kernel } from "../kernel.ts";
-import type { AddressSpace, Protection } from "../mem/types.ts";
+import type { Protection } from "../mem/types.ts";
 import type { SignalAction, SignalInfo, SignalSet, Thread } from "../process/types.ts";
 import type { SyscallRow } from "../syscall/row.ts";
 
@@ -82,7 +82,7 @@ export interface Arch {
   popSignalFrame(k: Kernel, thread: Thread): SignalSet | undefined;
 
   // Harts.
-  /** Leaves the kernel on `hart` into `thread`: usertrapret, then userret in machine code. */
+  /** Leaves the kernel on `hart` into `thread`, whose space is the hart's: usertrapret, then userret in machine code. */
   resumeUser(k: Kernel, hart: number, thread: Thread): void;
   /** Leaves the kernel on `hart` into the idle loop (wfi with interrupts enabled). */
   resumeIdle(k: Kernel, hart: number): void;
@@ -102,8 +102,6 @@ export interface Arch {
   readonly maxAsid: number;
   /** The tables that a TLB entry's translation comes from: their root and ASID; undefined where translation is off. */
   tablesOf(entry: TlbEntry): { readonly root: FrameNumber; readonly asid: number } | undefined;
-  /** Makes the hart use `space` when it next enters user mode. */
-  activate(k: Kernel, hart: number, space: AddressSpace): void;
 }
 
 /** A step of the path into the kernel and back, as tracers show it. */

@@ -61,6 +61,8 @@ export function emptySpace(id: number): AddressSpace {
     trapframes: new Map(),
     activeHarts: new Set(),
     cachingHarts: new Set(),
+    staleHarts: new Set(),
+    unacknowledged: 0,
     limits: { stack: DEFAULT_STACK_LIMIT, data: Infinity, addressSpace: Infinity, locked: Infinity },
   };
 }
@@ -102,7 +104,8 @@ export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace
   copyRegions(k, parent, child);
   const flush = newFlush(k, parent);
   const result = copyEntries(k, parent, child, flush);
-  finishFlush(k, flush, "fork");
+  // The child does not run before the parent's other threads can no longer write to what it sees.
+  finishFlush(k, flush, "fork", child);
   if (result === 0) return child;
   releaseAddressSpace(k, child);
   return "ENOMEM";

@@ -3,23 +3,25 @@
 // INV-1  each frame has one owner, and its share count is the number of its uses
 // INV-2  no PTE allows more than its region, and it leads to the page that the region shows
 // INV-3  no PTE edit goes unflushed
-// INV-4  no TLB holds a translation that the page table does not (so no freed frame can be reached)
+// INV-4  no hart can use a translation that the page table does not hold, but for those that were asked to drop it (mem/flush.ts)
 // INV-5  no two live spaces of the current generation have one ASID
 // INV-6  regions are sorted, page-aligned, and do not overlap; their tree and the accounts of their space agree with them
 // INV-9  swap slots have one owner, and nothing can write to a frame of the swap cache
 // INV-8  every place that shows a frame is found from the frame
+// INV-10, 11, 12: shootdowns (mem/shootdown-checker.ts)
 
-import { frameAddress, PAGE_SIZE, physAddr, virtAddr, type FrameNumber } from "../../lib/address.ts";
+import { frameAddress, PAGE_SIZE, virtAddr, type FrameNumber } from "../../lib/address.ts";
 import { hexNumber64 } from "../../lib/word64.ts";
-import type { TlbEntry } from "../../machine/hart.ts";
 import type { Kernel } from "../kernel.ts";
 import { BLOCK_FRAMES, frameOwner, frameShareCount, isRam, listFreeBlocks, listFreeFrames } from "./frames.ts";
 import { forEachSlot } from "./page-map.ts";
-import { findEntry, foundLevel, query, visitEntries, visitRange } from "./page-table.ts";
+import { query, visitEntries, visitRange } from "./page-table.ts";
 import { checkRegionTree, findRegion, regionsOf } from "./region-tree.ts";
 import { countPages } from "./regions.ts";
 import { forEachMapping } from "./reverse-map.ts";
 import { countSlotUses } from "./swap-areas.ts";
+import { checkShootdowns, checkTlbs } from "./shootdown-checker.ts";
+import { forEachFrameInLimbo } from "./shootdown.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
 import { residentFrame } from "./vmo.ts";
 
@@ -40,6 +42,7 @@ export function checkInvariants(k: Kernel): string[] {
   }
   checkTlbs(k, problems);
   checkSwap(k, problems);
+  checkShootdowns(k, problems);
   return problems;
 }
 
@@ -115,6 +118,7 @@ function checkFrames(k: Kernel, problems: string[]): void {
       if (slot > 0) use(slot as FrameNumber);
     });
   }
+  forEachFrameInLimbo(k, use);
   for (const [frame, count] of uses) {
     if (!isRam(k, frame)) problems.push(`INV-1: frame ${frame} is used and not RAM`);
     else if (frameShareCount(k, frame) !== count) {
@@ -275,37 +279,4 @@ function shownFrame(k: Kernel, vmo: Vmo, index: number): FrameNumber | undefined
     case "inode":
       return undefined;
   }
-}
-
-/** INV-4: every cached translation of a live space is in its page table, with the right that was cached. */
-function checkTlbs(k: Kernel, problems: string[]): void {
-  const { memory } = k.state;
-  const spaces = new Map<number, AddressSpace>([[0, memory.kernelSpace]]);
-  for (const space of memory.spaces.values())
-    if (space.asidGeneration === memory.asids.generation) spaces.set(space.asid, space);
-  for (const hart of k.machine.harts) {
-    for (const entry of hart.tlbEntries()) {
-      const tables = k.arch.tablesOf(entry);
-      const space = tables === undefined ? undefined : spaces.get(tables.asid);
-      // Translations of a space that is gone can be reached by nobody: its ASID is not in use.
-      if (space === undefined || space.root !== tables?.root) continue;
-      if (!agrees(k, space, entry)) {
-        problems.push(
-          `INV-4: hart ${hart.id} caches ${entry.access} of ${hexNumber64(entry.virtualPage)} in space ${space.id}`,
-        );
-      }
-    }
-  }
-}
-
-function agrees(k: Kernel, space: AddressSpace, entry: TlbEntry): boolean {
-  const address = virtAddr(entry.virtualPage);
-  const location = findEntry(k, space, address);
-  const view = k.arch.format.view(k.memory.read32(location + 4), k.memory.read32(location), foundLevel);
-  if (view.kind !== "leaf") return false;
-  const size = k.arch.format.levels[foundLevel]?.size ?? PAGE_SIZE;
-  const physical = physAddr(frameAddress(view.frame) + (address - Math.floor(address / size) * size));
-  const { flags } = view;
-  const isAllowed = entry.access === "load" ? flags.read : entry.access === "store" ? flags.write : flags.execute;
-  return isAllowed && physical === entry.physicalPage;
 }

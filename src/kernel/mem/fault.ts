@@ -14,14 +14,14 @@
 // RISC-V privileged architecture, cause 12, 13, 15: stval holds the address; Intel SDM volume 3, 6.15, vector 14: CR2 does. A page
 // that is writable is readable, and on x86-64 one that is executable, so a region with that right may be read.
 
-import { PAGE_SIZE, pageBase, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
+import { frameAddress, PAGE_SIZE, pageBase, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
 import type { PteFlags } from "../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
-import { finishFlush, flushPage, newFlush, type Flush } from "./flush.ts";
-import { frameShareCount } from "./frames.ts";
+import { finishFlush, flushGrownPage, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
+import { frameShareCount, retainFrame } from "./frames.ts";
 import { makeLargePage, mapWholeBlock } from "./large-pages.ts";
 import { slotAt } from "./page-map.ts";
-import { findEntry, foundLevel, mapPage } from "./page-table.ts";
+import { findEntry, foundLevel, mapPage, query, unmap } from "./page-table.ts";
 import { RECLAIM_ATTEMPTS, RECLAIM_BATCH, reclaimFrames } from "./reclaim.ts";
 import {
   findRegion,
@@ -32,13 +32,19 @@ import {
   spaceSize,
   STACK_GUARD_GAP,
 } from "./regions.ts";
+import { isAwaited, runsElsewhere } from "./shootdown.ts";
 import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types.ts";
 import { cachedSlot } from "./swap-slots.ts";
 import { residentFrame, vmoPage } from "./vmo.ts";
 
 export type FaultOutcome =
   /** The instruction is to be retried. `how` is for tracers. */
-  | { readonly kind: "resolved"; readonly how: FaultResolution }
+  | {
+      readonly kind: "resolved";
+      readonly how: FaultResolution;
+      /** The frame of a page that is not mapped yet, since another hart may use the one that it replaces: the access faults once more. */
+      readonly unmapped?: FrameNumber;
+    }
   | { readonly kind: "signal"; readonly signal: "SIGSEGV" | "SIGBUS"; readonly code: number }
   /** No frame is free: the process killer's business (nothing was changed). */
   | { readonly kind: "out-of-memory" };
@@ -140,6 +146,11 @@ function resolvePrivate(
     const isAlone = frameShareCount(k, present) === 1;
     const frame = isWrite ? vmoPage(k, vmo, index, "write") : present;
     if (typeof frame === "string") return failure(frame);
+    if (frame !== present) {
+      // The other holders must not take the old frame over while a hart can still read it through this space.
+      retainFrame(k, present);
+      releaseAfterFlush(flush, present);
+    }
     const how = slot < 0 ? "swapped in" : !isWrite ? "resident" : isAlone ? "taken over" : "copy on write";
     const mayWrite = isAlone && cachedSlot(k, frame) === undefined;
     const flags = (writable: boolean): PteFlags => flagsOf(region, writable, isWrite);
@@ -150,11 +161,14 @@ function resolvePrivate(
     return map(k, space, region, page, frame, writable, isWrite, how, flush);
   }
   if (isWrite) {
-    if (vmo.source.kind === "zero" && makeLargePage(k, space, region, page, flagsOf(region, true, true), flush)) {
-      return { kind: "resolved", how: "large page" };
-    }
+    const large =
+      vmo.source.kind === "zero"
+        ? makeLargePage(k, space, region, page, flagsOf(region, true, true), flush)
+        : "refused";
+    if (large === "mapped") return { kind: "resolved", how: "large page" };
     const frame = vmoPage(k, vmo, index, "write");
     if (typeof frame === "string") return failure(frame);
+    if (large === "in use") return { kind: "resolved", how: "large page", unmapped: frame };
     const how = vmo.source.kind === "zero" ? "demand zero" : "file copy";
     return map(k, space, region, page, frame, true, true, how, flush);
   }
@@ -202,8 +216,23 @@ function map(
   how: FaultResolution,
   flush: Flush,
 ): FaultOutcome {
+  if (isInUseElsewhere(k, space, page, frame)) {
+    const cleared = unmap(k, space, page, virtAddr(page + PAGE_SIZE), flush);
+    return cleared === "ENOMEM" ? { kind: "out-of-memory" } : { kind: "resolved", how, unmapped: frame };
+  }
   const mapped = mapPage(k, space, page, frame, flagsOf(region, writable, dirty), flush);
   return mapped === "ENOMEM" ? { kind: "out-of-memory" } : { kind: "resolved", how };
+}
+
+/**
+ * Whether another hart may still use a translation of the page to another frame. Nobody is to find the new one meanwhile: it could be
+ * written, and that hart would read what was there before (shootdown.ts).
+ */
+function isInUseElsewhere(k: Kernel, space: AddressSpace, page: VirtAddr, frame: FrameNumber): boolean {
+  if (isAwaited(k, space, page, page + PAGE_SIZE)) return true;
+  if (!runsElsewhere(k, space)) return false;
+  const old = query(k, space, page);
+  return old !== undefined && old.physical !== frameAddress(frame);
 }
 
 function flagsOf(region: Region, writable: boolean, dirty: boolean): PteFlags {
@@ -213,7 +242,7 @@ function flagsOf(region: Region, writable: boolean, dirty: boolean): PteFlags {
 
 /** A hart may fault on a translation that another one has just made valid: it drops what it has and looks again. */
 function spurious(flush: Flush, page: VirtAddr): FaultOutcome {
-  flushPage(flush, page);
+  flushGrownPage(flush, page);
   return { kind: "resolved", how: "spurious" };
 }
 

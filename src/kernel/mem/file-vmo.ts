@@ -18,6 +18,7 @@ import { forEachSlot, slotAt } from "./page-map.ts";
 import { unmap, updateFlags } from "./page-table.ts";
 import { vmoPageOrReclaim } from "./reclaim.ts";
 import { forEachMappingOfPage } from "./reverse-map.ts";
+import { lastShootdown } from "./shootdown.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
 import { dropPages, residentFrame } from "./vmo.ts";
 
@@ -63,14 +64,16 @@ export function writeBack(k: Kernel, vmo: Vmo, from = 0, to = Infinity): 0 | Err
   if (source.kind !== "inode" || dirty.size === 0) return 0;
   const indices = [...dirty].filter((index) => index >= from && index < to).toSorted((a, b) => a - b);
   protectPages(k, vmo, indices);
+  // A hart that has still to drop its right to write may write after the page was stored.
+  const isWritable = lastShootdown(k) !== undefined;
   let result: 0 | Errno = 0;
   for (let at = 0; at < indices.length;) {
     const first = indices[at] ?? 0;
     let count = 1;
     while (count < RUN_PAGES && indices[at + count] === first + count) count += 1;
     const stored = storePages(k, vmo, first, count);
-    if (stored === 0) for (let page = 0; page < count; page++) dirty.delete(first + page);
-    else if (result === 0) result = stored;
+    if (stored === 0 && !isWritable) for (let page = 0; page < count; page++) dirty.delete(first + page);
+    if (stored !== 0 && result === 0) result = stored;
     at += count;
   }
   return result;

@@ -1,30 +1,42 @@
 // TLB invalidation (K13).
 //
 // Who edits a page table holds a Flush. It collects the pages whose translation became weaker or different, and the frames
-// that may be freed once nobody can reach them; `finishFlush` drops the translations on every hart that may cache them, and
-// only then releases the frames.
+// that may be freed once nobody can reach them; `finishFlush` sees to it that every hart that may cache the translations drops them,
+// and that the frames are released only then.
 //
 //   newFlush ──> flushPage / flushRange / releaseAfterFlush … ──> finishFlush
+//                                                                    │ of the harts that may cache the space:
+//              the hart that is in the kernel now ───────────────────┤ drops the pages at once
+//              a hart that does not run the space ───────────────────┤ is marked: it drops all of the ASID before it uses it again
+//              a hart that runs it in user mode ─────────────────────┘ is asked to, and is waited for (shootdown.ts)
 //
 // INV-3: no PTE edit goes unflushed: every Flush is finished before the kernel is left.
-// INV-4: a frame is released only after no hart can reach it: kernel code is atomic with respect to harts, so a remote hart's
-// TLB is emptied (as SBI's remote fence does it) before the frame is on the free list and before that hart runs another
-// instruction.
+// INV-4: a frame is released only after no hart can reach it.
 //
-// A page that was not mapped before needs no flush: the TLB holds no invalid entries, and a hart that still faults finds the
-// PTE valid and retries (fault.ts).
+// A page that was not mapped before needs no flush: the TLB holds no invalid entries. Nor does one whose rights only grew, but on the
+// present hart: another that still faults finds the PTE sufficient, drops what it has and retries (fault.ts, "spurious").
+//
+// A marked hart cannot use what it holds: it is in the kernel's own space (the idle loop, kernel text) or in another one, and a TLB
+// matches entries of the present ASID and global ones alone (RISC-V privileged architecture, "Supervisor Memory-Management Fence
+// Instruction": satp.ASID; Intel SDM volume 3, 4.10.2: the current PCID, which holds for cached paging structures too). User pages are
+// never global. A load of CR3 with bit 63 keeps what its PCID has but uses it no sooner than CR3 names that PCID, and only userret
+// and usersysret name one that is not the kernel's: `enterSpace` (asid.ts) has dropped what is stale before.
 
 import { PAGE_SIZE, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { releaseFrame } from "./frames.ts";
-import type { AddressSpace } from "./types.ts";
+import { askHarts, dropTranslations, lastShootdown, runAction } from "./shootdown.ts";
+import type { AcknowledgedAction, AddressSpace } from "./types.ts";
 
 export interface Flush {
   readonly space: AddressSpace;
   readonly pages: VirtAddr[];
   /** All of the space's translations are to go. */
   everything: boolean;
+  /** Pages whose rights grew: the present hart drops them. */
+  readonly grownPages: VirtAddr[];
   readonly frames: FrameNumber[];
+  readonly actions: AcknowledgedAction[];
   finished: boolean;
 }
 
@@ -33,7 +45,7 @@ export const FLUSH_PAGE_LIMIT = 32;
 
 export function newFlush(k: Kernel, space: AddressSpace): Flush {
   k.state.memory.openFlushes += 1;
-  return { space, pages: [], everything: false, frames: [], finished: false };
+  return { space, pages: [], everything: false, grownPages: [], frames: [], actions: [], finished: false };
 }
 
 /** The translation of the page at `address` was weakened, changed or removed. */
@@ -41,6 +53,12 @@ export function flushPage(flush: Flush, address: VirtAddr): void {
   if (flush.everything) return;
   if (flush.pages.length >= FLUSH_PAGE_LIMIT) flushAll(flush);
   else flush.pages.push(address);
+}
+
+/** The page at `address` leads where it led, with more rights than before. A hart that does not know yet faults once more at worst. */
+export function flushGrownPage(flush: Flush, address: VirtAddr): void {
+  if (flush.everything) return;
+  if (flush.grownPages.length < FLUSH_PAGE_LIMIT) flush.grownPages.push(address);
 }
 
 export function flushRange(flush: Flush, start: VirtAddr, end: VirtAddr): void {
@@ -53,25 +71,37 @@ export function flushAll(flush: Flush): void {
   flush.pages.length = 0;
 }
 
-/** Gives up one use of `frame` once the flush is done. */
+/** Gives up one use of `frame` once no hart can reach it through what is flushed. */
 export function releaseAfterFlush(flush: Flush, frame: FrameNumber): void {
   flush.frames.push(frame);
 }
 
-/** Drops the translations on every hart, then releases the frames. */
-export function finishFlush(k: Kernel, flush: Flush, reason: string): void {
+/** Does `action` once no hart can use what is flushed, and what was flushed before: at once when no hart has to be waited for. */
+export function onAcknowledged(flush: Flush, action: AcknowledgedAction): void {
+  flush.actions.push(action);
+}
+
+/**
+ * Drops the translations on every hart, and releases the frames once they are dropped: at once, unless another hart runs the space.
+ * No thread goes to user mode in the space before, nor in `child`, a copy of it that must not see what is still written here.
+ */
+export function finishFlush(k: Kernel, flush: Flush, reason: string, child?: AddressSpace): void {
   if (flush.finished) throw new KernelBug("a Flush was finished twice");
   flush.finished = true;
   k.state.memory.openFlushes -= 1;
-  const { space } = flush;
-  if (flush.everything) {
-    for (const hart of space.cachingHarts) k.arch.flushTlb(k, hart, undefined, space.asid);
-    k.probes.flush?.(space.asid, undefined, reason);
-  } else {
-    for (const page of flush.pages) {
-      for (const hart of space.cachingHarts) k.arch.flushTlb(k, hart, page, space.asid);
-      k.probes.flush?.(space.asid, page, reason);
-    }
+  const isNeeded = flush.everything || flush.pages.length > 0 || flush.grownPages.length > 0;
+  const harts = isNeeded ? dropTranslations(k, flush, reason) : 0;
+  if (harts !== 0) {
+    askHarts(k, flush, harts, reason, child);
+    return;
+  }
+  // What was begun before may still be under way: in its wake everything is released that it might lead to.
+  const before = lastShootdown(k);
+  if (before !== undefined) {
+    before.frames.push(...flush.frames);
+    before.actions.push(...flush.actions);
+    return;
   }
   for (const frame of flush.frames) releaseFrame(k, frame);
+  for (const action of flush.actions) runAction(k, action);
 }

@@ -129,8 +129,18 @@ export function retainFrame(k: Kernel, frame: FrameNumber): void {
   frames.shareCounts[index] = frameShareCount(k, frame) + 1;
 }
 
-/** Counts one use less; the last one frees the frame. No PTE and no TLB entry may lead to it any more then (INV-4). */
+/**
+ * Counts one use less; the last one frees the frame. No PTE may lead to it any more then, and no TLB entry of a hart but of those that
+ * have still to acknowledge a shootdown: the frame waits for them in limbo (shootdown.ts, INV-4).
+ */
 export function releaseFrame(k: Kernel, frame: FrameNumber): void {
+  const awaited = k.state.memory.shootdowns.pending.at(-1);
+  if (awaited !== undefined && frameShareCount(k, frame) === 1) awaited.frames.push(frame);
+  else releaseFrameNow(k, frame);
+}
+
+/** As `releaseFrame`, for a frame that no hart's TLB leads to. */
+export function releaseFrameNow(k: Kernel, frame: FrameNumber): void {
   const { frames } = k.state.memory;
   const index = indexOf(frames, frame);
   const count = frames.shareCounts[index] ?? 0;

@@ -18,7 +18,8 @@ import type { Kernel } from "../kernel.ts";
 import type { Flush } from "./flush.ts";
 import { allocateFrames, BLOCK_FRAMES, frameShareCount, hasFreeBlock } from "./frames.ts";
 import { isRangeAbsent, runOfFrames } from "./page-map.ts";
-import { findEntry, foundLevel, mapLarge } from "./page-table.ts";
+import { findEntry, foundLevel, mapLarge, unmap } from "./page-table.ts";
+import { isAwaited, runsElsewhere } from "./shootdown.ts";
 import { cachedSlot } from "./swap-slots.ts";
 import type { AddressSpace, Region } from "./types.ts";
 import { holdPages } from "./vmo.ts";
@@ -32,8 +33,9 @@ export const LARGE_PAGE_POLICIES = ["always", "madvise", "never"] as const;
 export type LargePagePolicy = (typeof LARGE_PAGE_POLICIES)[number];
 
 /**
- * Serves the first write to an untouched, aligned 2 MiB with a zeroed block in one entry. False when that cannot be, for want of
- * alignment, of a free block, or of memory to spare: then a page of 4 KiB is the answer.
+ * Serves the first write to an untouched, aligned 2 MiB with a zeroed block in one entry. "refused" when that cannot be, for want of
+ * alignment, of a free block, or of memory to spare: then a page of 4 KiB is the answer. "in use": the pages are there, but unmapped,
+ * since other harts may still use what was mapped before.
  */
 export function makeLargePage(
   k: Kernel,
@@ -42,24 +44,35 @@ export function makeLargePage(
   page: VirtAddr,
   flags: PteFlags,
   flush: Flush,
-): boolean {
+): "mapped" | "in use" | "refused" {
   const base = blockWithin(region, page);
-  if (base === undefined || !wantsLargePages(k, region)) return false;
+  if (base === undefined || !wantsLargePages(k, region)) return "refused";
   const { vmo } = region;
   const index = region.vmoOffsetPages + (base - region.start) / PAGE_SIZE;
-  if (!isRangeAbsent(vmo.pages, index, index + BLOCK_FRAMES)) return false;
+  if (!isRangeAbsent(vmo.pages, index, index + BLOCK_FRAMES)) return "refused";
   const { statistics, frames } = k.state.memory;
   // A block of the last memory would be taken away again at once.
   const block =
     frames.freeCount >= 2 * BLOCK_FRAMES && hasFreeBlock(k) ? allocateFrames(k, BLOCK_FRAMES, "anonymous") : "ENOMEM";
   if (block === "ENOMEM") {
     statistics.largePagesRefused += 1;
-    return false;
+    return "refused";
   }
   holdPages(k, vmo, index, block, BLOCK_FRAMES);
   statistics.largePagesMade += 1;
+  if (isInUseElsewhere(k, space, base)) {
+    unmap(k, space, base, virtAddr(base + LARGE_PAGE_SIZE), flush);
+    return "in use";
+  }
   // Where the table above cannot be made, the pages are there all the same, and the fault maps one.
-  return mapLarge(k, space, base, block, LARGE_LEVEL, flags, flush) === 0;
+  return mapLarge(k, space, base, block, LARGE_LEVEL, flags, flush) === 0 ? "mapped" : "refused";
+}
+
+/** Whether another hart may still use a translation of the block to zeros, or to what was there before (fault.ts). */
+function isInUseElsewhere(k: Kernel, space: AddressSpace, base: VirtAddr): boolean {
+  if (isAwaited(k, space, base, base + LARGE_PAGE_SIZE)) return true;
+  findEntry(k, space, base);
+  return foundLevel < LARGE_LEVEL && runsElsewhere(k, space);
 }
 
 /**
@@ -79,7 +92,7 @@ export function mapWholeBlock(
   const base = blockWithin(region, page);
   if (base === undefined || (frame - (page - base) / PAGE_SIZE) % BLOCK_FRAMES !== 0) return false;
   findEntry(k, space, page);
-  if (foundLevel !== LARGE_LEVEL) return false;
+  if (foundLevel !== LARGE_LEVEL || isAwaited(k, space, base, base + LARGE_PAGE_SIZE)) return false;
   const index = region.vmoOffsetPages + (base - region.start) / PAGE_SIZE;
   const first = runOfFrames(region.vmo.pages, index, BLOCK_FRAMES);
   if (first === undefined) return false;

@@ -23,7 +23,7 @@ import {
 } from "../../lib/address.ts";
 import type { PageTableFormat, PageTableLevel, PteFlags } from "../arch/arch.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { flushPage, releaseAfterFlush, type Flush } from "./flush.ts";
+import { flushGrownPage, flushPage, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrame, releaseFrame } from "./frames.ts";
 import type { AddressSpace } from "./types.ts";
 
@@ -230,8 +230,10 @@ function mapLeaf(
   const lo = k.memory.read32(location);
   const hi = k.memory.read32(location + 4);
   if (format.isValid(hi, lo)) {
-    if (!format.isLeaf(hi, lo, level)) throw new KernelBug("a large page over a table: unmap first");
-    flushPage(flush, address);
+    const old = format.view(hi, lo, level);
+    if (old.kind !== "leaf") throw new KernelBug("a large page over a table: unmap first");
+    if (old.frame === frame && hasAll(flags, old.flags)) flushGrownPage(flush, address);
+    else flushPage(flush, address);
   } else {
     countResident(k, space, address, levelOf(format, level).size / PAGE_SIZE);
   }
@@ -436,6 +438,8 @@ function editLeaf(
   const view = format.view(k.memory.read32(location + 4), k.memory.read32(location), level);
   if (view.kind !== "leaf") throw new KernelBug("edit of something else than a leaf");
   const flags = change === removeLeaf ? undefined : change(view.flags, view.frame);
+  if (flags !== undefined && hasAll(flags, view.flags)) flushGrownPage(flush, address);
+  else flushPage(flush, address);
   if (flags === undefined) {
     words.fill(0);
     countResident(k, space, address, -levelOf(format, level).size / PAGE_SIZE);
@@ -443,7 +447,19 @@ function editLeaf(
     format.encodeLeaf(view.frame, flags, level, words);
   }
   writeEntry(k, space, location, address, level);
-  flushPage(flush, address);
+}
+
+/** Whether whoever could access the page with the flags `old` can do so with `flags`, in the same ways. */
+function hasAll(flags: PteFlags, old: PteFlags): boolean {
+  return (
+    (flags.read || !old.read) &&
+    (flags.write || !old.write) &&
+    (flags.execute || !old.execute) &&
+    flags.user === old.user &&
+    flags.global === old.global &&
+    (flags.accessed || !old.accessed) &&
+    (flags.dirty || !old.dirty)
+  );
 }
 
 function visitTable(

@@ -7,6 +7,9 @@
 //                      private and shared memory swapped out
 //             round 3: as round 2, accessed or not
 //
+// While other harts have still to drop their translations, which they may write through, a page is not stored yet: that is left to the
+// last acknowledger (shootdown.ts). Who touches the page before that maps it again, and it stays.
+//
 // Second chance by accessed bits (Tanenbaum, Modern Operating Systems, 3.4.4-3.4.5). Pages that are locked in memory, or mapped by MAP_HUGETLB,
 // stay. It runs at safe points only: where nothing in the kernel holds the number of a frame of a VMO that it goes on using.
 //
@@ -20,6 +23,7 @@ import { storePages } from "./file-vmo.ts";
 import { finishFlush, newFlush } from "./flush.ts";
 import { frameShareCount, releaseFrame } from "./frames.ts";
 import { setSlot } from "./page-map.ts";
+import { framesInLimbo, lastShootdown } from "./shootdown.ts";
 import { query, unmap, updateFlags } from "./page-table.ts";
 import { forEachMappingOfPage, holdersOf } from "./reverse-map.ts";
 import { swapOut } from "./swap.ts";
@@ -50,7 +54,10 @@ export function balanceMemory(k: Kernel): void {
     return;
   }
   if (reclaim.futileAt !== -1 && frames.freeCount >= reclaim.futileAt) return;
-  reclaim.futileAt = reclaimFrames(k, high - frames.freeCount) === 0 ? frames.freeCount : -1;
+  const expected = frames.freeCount + framesInLimbo(k);
+  if (expected >= low) return;
+  const isFutile = reclaimFrames(k, high - expected) === 0 && framesInLimbo(k) === 0;
+  reclaim.futileAt = isFutile ? frames.freeCount : -1;
 }
 
 /**
@@ -69,34 +76,41 @@ export function vmoPageOrReclaim(k: Kernel, vmo: Vmo, index: number, access: "re
   return withReclaim(k, () => vmoPage(k, vmo, index, access));
 }
 
-/** Frees up to `target` frames; returns how many it did free. Its time is bounded by `target` and the number of frames. */
+/**
+ * Frees up to `target` frames; returns how many it did free. Others may follow when other harts have dropped them: who got nothing
+ * then can wait for those (`framesInLimbo`). Its time is bounded by `target` and the number of frames.
+ */
 export function reclaimFrames(k: Kernel, target: number): number {
   const { memory } = k.state;
+  const { reclaim } = memory;
   const budget = Math.max(SCAN_MINIMUM, target * SCAN_RATIO);
-  let freed = 0;
-  if (memory.filePages > 0) freed += sweep(k, target, budget, "clean-file");
-  if (memory.filePages === 0 && swapTotals(k).total === 0) return freed;
-  if (freed < target) freed += sweep(k, target - freed, budget, "any");
-  if (freed < target) freed += sweep(k, target - freed, memory.frames.frameCount, "forced");
+  const before = memory.frames.freeCount;
+  let found = 0;
+  if (memory.filePages > 0) found += sweep(k, target, budget, "clean-file");
+  if (memory.filePages > 0 || swapTotals(k).total > 0) {
+    if (found < target) found += sweep(k, target - found, budget, "any");
+    if (found < target) found += sweep(k, target - found, memory.frames.frameCount, "forced");
+  }
+  const freed = memory.frames.freeCount - before;
+  if (freed === 0 && framesInLimbo(k) > 0) reclaim.isAwaited = true;
   return freed;
 }
 
 type Round = "clean-file" | "any" | "forced";
 
-/** Moves the clock hand over at most `budget` frames. */
+/** Moves the clock hand over at most `budget` frames, until `target` of them are free or will be. */
 function sweep(k: Kernel, target: number, budget: number, round: Round): number {
   const { frames, reclaim, statistics } = k.state.memory;
   const steps = Math.min(budget, frames.frameCount);
-  let freed = 0;
-  for (let step = 0; step < steps && freed < target; step++) {
+  let found = 0;
+  for (let step = 0; step < steps && found < target; step++) {
     const at = reclaim.hand;
     reclaim.hand = at + 1 === frames.frameCount ? 0 : at + 1;
     if (frames.families[at] === 0) continue;
     statistics.framesScanned += 1;
-    if (evict(k, (frames.firstFrame + at) as FrameNumber, round)) freed += 1;
+    if (evict(k, (frames.firstFrame + at) as FrameNumber, round)) found += 1;
   }
-  statistics.framesReclaimed += freed;
-  return freed;
+  return found;
 }
 
 interface Mapping {
@@ -104,18 +118,42 @@ interface Mapping {
   readonly address: VirtAddr;
 }
 
-/** Frees a frame if it may go in this round. */
+/** Frees a frame if it may go in this round, or has it freed once all harts have dropped it. */
 function evict(k: Kernel, frame: FrameNumber, round: Round): boolean {
   const { index, vmos } = holdersOf(k, frame);
   const [first] = vmos;
   if (first === undefined || vmos.length !== frameShareCount(k, frame)) return false;
+  const { evicting } = k.state.memory.reclaim;
+  if (evicting.has(frame)) return false;
   const isFile = first.source.kind === "inode";
   if (round === "clean-file" && (!isFile || first.dirty.has(index))) return false;
   const mappings = findMappings(k, vmos, index, frame);
   if (mappings === "pinned") return false;
   if (round !== "forced" && spare(k, mappings)) return false;
   for (const { space, address } of mappings) removeMapping(k, space, address);
-  return isFile ? dropFilePage(k, first, index, frame) : swapOut(k, frame, vmos, index) === 0;
+  const awaited = lastShootdown(k);
+  if (awaited === undefined) return moveOut(k, vmos, index, frame);
+  awaited.actions.push({ kind: "evict", frame });
+  evicting.add(frame);
+  return true;
+}
+
+/** The harts have dropped a page that was to go: it goes, unless somebody has mapped it again or its frame is another's by now. */
+export function finishEviction(k: Kernel, frame: FrameNumber): void {
+  k.state.memory.reclaim.evicting.delete(frame);
+  const { index, vmos } = holdersOf(k, frame);
+  if (vmos.length === 0 || vmos.length !== frameShareCount(k, frame)) return;
+  const mappings = findMappings(k, vmos, index, frame);
+  if (mappings !== "pinned" && mappings.length === 0) moveOut(k, vmos, index, frame);
+}
+
+/** Stores or swaps out a page that no hart can reach, and frees its frame. False where it cannot be stored: then it stays. */
+function moveOut(k: Kernel, vmos: readonly Vmo[], index: number, frame: FrameNumber): boolean {
+  const [first] = vmos;
+  const isFile = first?.source.kind === "inode";
+  const isOut = isFile ? dropFilePage(k, first, index, frame) : swapOut(k, frame, vmos, index) === 0;
+  if (isOut) k.state.memory.statistics.framesReclaimed += 1;
+  return isOut;
 }
 
 /** The PTEs that lead to the frame; "pinned" when a region must keep it. */

@@ -48,6 +48,48 @@ export interface MemoryState {
   isShort: boolean;
   /** Flushes begun and not finished: 0 whenever the kernel is left (INV-3). */
   openFlushes: number;
+  readonly shootdowns: ShootdownState;
+}
+
+/** Flushes that other harts have still to acknowledge (mem/shootdown.ts). */
+export interface ShootdownState {
+  /** In the order in which they were begun; the ids are consecutive. The first one is never acknowledged: it would be gone. */
+  readonly pending: Shootdown[];
+  nextId: number;
+  /** Requests to other harts, and those that harts have served; flushes of all of an ASID (or of a TLB), and of one page. */
+  readonly counters: { sent: number; received: number; everything: number; pages: number };
+}
+
+export interface Shootdown {
+  readonly id: number;
+  /** The space whose translations go. */
+  readonly space: number;
+  /** Harts that have not acknowledged it, as a bit mask. */
+  harts: number;
+  /** Spaces in which no thread goes to user mode before all harts have acknowledged: that one, and a forked child's. */
+  readonly holds: number[];
+  /** In limbo: one use of each is given up once this shootdown and all before it are acknowledged. */
+  readonly frames: FrameNumber[];
+  /** What else is done then. */
+  readonly actions: AcknowledgedAction[];
+}
+
+/** Plain data that says what to do once no hart can use what was flushed; `runAction` in mem/shootdown.ts does it. */
+export type AcknowledgedAction =
+  /** Gives up one more use of each frame. */
+  | { readonly kind: "release"; readonly frames: readonly FrameNumber[] }
+  /** Frees the frame of a page that was unmapped to be reclaimed (mem/reclaim.ts). */
+  | { readonly kind: "evict"; readonly frame: FrameNumber };
+
+/** What one hart is asked to drop. */
+export interface FlushRequest {
+  /** undefined: in every ASID (pages of the kernel's own space are global). */
+  readonly asid: number | undefined;
+  readonly pages: VirtAddr[];
+  /** All of the ASID's translations; `pages` is empty then. */
+  everything: boolean;
+  /** The shootdowns that wait for it, oldest first. */
+  readonly shootdowns: number[];
 }
 
 /** What page reclaim remembers (reclaim.ts). */
@@ -56,6 +98,10 @@ export interface ReclaimState {
   hand: number;
   /** Free frames when a round last found nothing to evict: until there are fewer, no round is begun without need. */
   futileAt: number;
+  /** Frames that go once all harts have dropped them. */
+  readonly evicting: Set<FrameNumber>;
+  /** Whether the system call under way found no frame, while some were to come back soon: it is tried again then. */
+  isAwaited: boolean;
 }
 
 /** Counters since boot, for /proc/vmstat. */
@@ -256,10 +302,14 @@ export interface AddressSpace {
   residentPages: number;
   /** Trapframe slots in use: slot -> frame. */
   readonly trapframes: Map<number, FrameNumber>;
-  /** Harts whose satp/CR3 holds this space. */
+  /** Harts that run it in user mode, or did last. */
   readonly activeHarts: Set<number>;
-  /** Harts whose TLB may hold translations under its ASID. */
+  /** Harts whose TLB may hold translations under its ASID, all of them as its tables say. */
   readonly cachingHarts: Set<number>;
+  /** Harts whose TLB may hold translations under its ASID that are no more: they drop them before they go to user mode in it. */
+  readonly staleHarts: Set<number>;
+  /** Shootdowns that are not acknowledged: no thread goes to user mode in it meanwhile (INV-11). */
+  unacknowledged: number;
   /** Resource limits in bytes that its owner has: RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_MEMLOCK. */
   readonly limits: { stack: number; data: number; addressSpace: number; locked: number };
 }

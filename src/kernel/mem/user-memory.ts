@@ -179,6 +179,7 @@ function userPage(k: Kernel, space: AddressSpace, page: number, access: "read" |
     const outcome = handlePageFault(k, space, virtAddr(page), access);
     if (outcome.kind === "out-of-memory") k.state.memory.isShort = true;
     if (outcome.kind !== "resolved") return NOT_ACCESSIBLE;
+    if (outcome.unmapped !== undefined) return outcome.unmapped * PAGE_SIZE;
   }
   return NOT_ACCESSIBLE;
 }

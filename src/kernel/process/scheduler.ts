@@ -1,6 +1,7 @@
 // The scheduler: who runs next on a hart, for how long, and the way out of the kernel.
 //
 //   leaveKernel(hart):   current thread ──settle──> goes on ──────────────────────────> resumeUser
+//                              │      └ held for a shootdown of its space ──> resumeIdle, and it stays on the hart
 //                              │ blocked, stopped, ended, or its slice is over
 //                              v
 //                        next in the run queue (first come, first served, within its affinity) ──> settle …
@@ -12,6 +13,8 @@
 // A thread that was blocked in a call runs that call's handler again here, before it returns to user mode.
 
 import { now, type Kernel } from "../kernel.ts";
+import { enterSpace } from "../mem/asid.ts";
+import { isHeld } from "../mem/shootdown.ts";
 import { rerunCall } from "../syscall/dispatch.ts";
 import { earliestDeadline, unblock } from "../wait.ts";
 import { chargeCpuTimers, enforceCpuLimit, fireAlarm, nextCpuLimitNs } from "./alarms.ts";
@@ -31,6 +34,7 @@ const LOAD_FORGOTTEN = 5000;
 
 /** Leaves the kernel on `hart`: into the thread that is to run, or into the idle loop. */
 export function leaveKernel(k: Kernel, hart: number): void {
+  k.state.scheduler.kernelHart = hart;
   for (;;) {
     if (k.state.shutdown !== undefined) k.machine.requestStop();
     const thread = k.state.shutdown === undefined ? (currentThread(k, hart) ?? takeNext(k, hart)) : undefined;
@@ -42,10 +46,17 @@ export function leaveKernel(k: Kernel, hart: number): void {
       k.arch.resumeIdle(k, hart);
       return;
     }
-    if (settle(k, hart, thread)) {
+    const outcome = settle(k, hart, thread);
+    if (outcome !== "gone") {
       switchTo(k, hart, thread);
       armTimer(k, hart, thread);
       wakeIdleHarts(k, hart);
+      if (outcome === "held") {
+        k.arch.resumeIdle(k, hart);
+        return;
+      }
+      chargeHeldTime(k, thread);
+      enterSpace(k, hart, thread.process.space);
       k.arch.resumeUser(k, hart, thread);
       return;
     }
@@ -70,6 +81,13 @@ export function chargeUserTime(k: Kernel, thread: Thread): void {
   const { process } = thread;
   if (process.virtualTimer !== undefined || process.profilingTimer !== undefined) chargeCpuTimers(k, process, spent);
   enforceCpuLimit(k, process, spent);
+}
+
+/** The kernel itself takes no virtual time: what has passed since the thread was taken or came in, it was held (mem/shootdown.ts). */
+function chargeHeldTime(k: Kernel, thread: Thread): void {
+  const time = now(k);
+  thread.usage.systemNs += time - thread.scheduledAtNs;
+  thread.scheduledAtNs = time;
 }
 
 /** Wakes sleepers and fires alarms whose time has come, in the order of their deadlines. */
@@ -98,40 +116,47 @@ export function endSlice(k: Kernel, thread: Thread): void {
 
 /**
  * Brings a thread that is on a hart to where it can return to user mode: ends, stops or preempts it, finishes its call, delivers
- * its signals. False when it may not go on now.
+ * its signals. "held": not before other harts have acknowledged a shootdown of its space (INV-11); the hart waits. "gone": it leaves
+ * the hart.
  */
-function settle(k: Kernel, hart: number, thread: Thread): boolean {
+function settle(k: Kernel, hart: number, thread: Thread): "resume" | "held" | "gone" {
   const { process } = thread;
   for (;;) {
     if (process.groupExit !== undefined || thread.killed) {
       exitThread(k, thread, process.groupExit ?? { kind: "exited", code: 0 });
-      return false;
+      return "gone";
     }
     if (process.state.kind === "stopped" && !isDying(thread)) {
       thread.state = { kind: "stopped" };
-      return false;
+      return "gone";
     }
     if (mustGiveWay(k, hart, thread)) {
       thread.usage.involuntarySwitches += 1;
       thread.state = { kind: "runnable" };
       k.state.scheduler.runQueue.push(thread.tid);
-      return false;
+      return "gone";
     }
-    if (thread.currentCall !== undefined && !rerunCall(k, hart, thread)) return false;
+    if (isHeld(process.space)) return "held";
+    if (thread.currentCall !== undefined && !rerunCall(k, hart, thread)) return "gone";
     // The call may have ended the thread, and signals may stop it, end it, or want its call run again.
-    if (thread.state.kind !== "running") return false;
+    if (thread.state.kind !== "running") return "gone";
     if (
       thread.pendingSignals.length === 0 &&
       process.pendingSignals.length === 0 &&
       thread.savedSignalMask === undefined
     ) {
-      if (process.groupExit === undefined && thread.currentCall === undefined) return true;
+      if (process.groupExit === undefined && thread.currentCall === undefined) return outcomeOf(thread);
       continue;
     }
     const delivery = deliverSignals(k, thread);
-    if (delivery === "resume" && thread.currentCall === undefined) return true;
-    if (delivery === "gone") return false;
+    if (delivery === "resume" && thread.currentCall === undefined) return outcomeOf(thread);
+    if (delivery === "gone") return "gone";
   }
+}
+
+/** What was done for the thread may itself have begun a shootdown. */
+function outcomeOf(thread: Thread): "resume" | "held" {
+  return isHeld(thread.process.space) ? "held" : "resume";
 }
 
 /** The slice is over and someone else could run here, or the thread may not run here any more. */

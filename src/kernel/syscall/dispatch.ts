@@ -14,12 +14,13 @@ import { virtAddrFromWords } from "../../lib/address.ts";
 import { ERRNO } from "../../abi/linux/errno.ts";
 import { PATH_MAX } from "../../abi/linux/open-flags.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
+import { framesInLimbo, isHeld, LIMBO_KEY } from "../mem/shootdown.ts";
 import { copyFromUser, readUserString } from "../mem/user-memory.ts";
 import { restoreSignalMask } from "../process/deliver.ts";
 import { killForMemory } from "../process/memory-killer.ts";
 import { hasDeliverableSignal, isDying } from "../process/signals.ts";
 import type { Thread } from "../process/types.ts";
-import { BLOCKED, cancelWait } from "../wait.ts";
+import { block, BLOCKED, cancelWait } from "../wait.ts";
 import type { ArgumentType, Call, SyscallResult, SyscallRow } from "./row.ts";
 
 /** Longest string argument that is not a path. */
@@ -43,6 +44,7 @@ export function handleSyscall(k: Kernel, hart: number, thread: Thread): void {
     completeCall(k, thread, number, row, args, "ENOSYS");
     return;
   }
+  if (isHeld(thread.process.space)) return; // the scheduler begins it when the thread goes on
   const result = callHandler(k, hart, thread, row, args);
   if (isOutOfMemory(k, result)) {
     beginAnew(k, thread);
@@ -122,8 +124,23 @@ function completeCall(
   if (thread.savedSignalMask !== undefined && result !== "EINTR") restoreSignalMask(thread);
 }
 
-/** Decodes the arguments by the row and calls the handler. */
+/**
+ * Calls the handler. A call that failed for want of a frame, having changed nothing, while frames are to come back once other harts
+ * have acknowledged a shootdown, waits for them and runs again.
+ */
 function callHandler(k: Kernel, hart: number, thread: Thread, row: SyscallRow, args: Int32Array): SyscallResult {
+  const { reclaim } = k.state.memory;
+  reclaim.isAwaited = false;
+  const result = decodeAndCall(k, hart, thread, row, args);
+  if (!reclaim.isAwaited || !SHORTAGE.has(result) || framesInLimbo(k) === 0) return result;
+  return block(k, thread, [LIMBO_KEY]);
+}
+
+/** What a call says that found no frame: to copy arguments or results is EFAULT then. */
+const SHORTAGE: ReadonlySet<SyscallResult> = new Set(["ENOMEM", "EFAULT", "EAGAIN"]);
+
+/** Decodes the arguments by the row and calls the handler. */
+function decodeAndCall(k: Kernel, hart: number, thread: Thread, row: SyscallRow, args: Int32Array): SyscallResult {
   const call: Call = { k, thread, process: thread.process, hart };
   const specs = row.args;
   k.state.memory.isShort = false;

@@ -58,5 +58,4 @@ export const riscv64: Arch = {
   flushTlb: trap.flushTlb,
   maxAsid: MAX_ASID,
   tablesOf,
-  activate: trap.activate,
 };

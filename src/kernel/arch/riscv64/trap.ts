@@ -16,8 +16,6 @@ import { VIRT } from "../../../machine/boards/virt-map.ts";
 import type { Hart } from "../../../machine/hart.ts";
 import type { RiscvHart } from "../../../machine/riscv64/hart.ts";
 import { KernelBug, type Kernel } from "../../kernel.ts";
-import { ensureAsid } from "../../mem/asid.ts";
-import type { AddressSpace } from "../../mem/types.ts";
 import { leaveKernel } from "../../process/scheduler.ts";
 import type { Thread } from "../../process/types.ts";
 import { handleKernelInterrupt, handleUserTrap, type Trap } from "../../trap.ts";
@@ -162,8 +160,7 @@ export function resumeUser(k: Kernel, hartId: number, thread: Thread): void {
   const state = k.state.harts[hartId];
   if (state === undefined) throw new KernelBug(`no hart ${hartId}`);
   const { space } = thread.process;
-  const { kernelSpace, asids } = k.state.memory;
-  if (state.space !== space || space.asidGeneration !== asids.generation) activate(k, hartId, space);
+  const { kernelSpace } = k.state.memory;
   if (state.floatOwner !== thread.tid) {
     saveOwner(k, hartId);
     loadFloats(k, hartId, thread);
@@ -210,17 +207,6 @@ export function resumeIdle(k: Kernel, hartId: number): void {
   const status = hart.readCsr(CSR.sstatus);
   hart.writeCsr(CSR.sstatus, status.lo | MSTATUS.SIE, status.hi);
   hart.setPc(kernelAddresses().idle);
-}
-
-/** Makes `space` the one that the hart enters user mode with; satp itself is written by userret. */
-export function activate(k: Kernel, hartId: number, space: AddressSpace): void {
-  const state = k.state.harts[hartId];
-  if (state === undefined) throw new KernelBug(`no hart ${hartId}`);
-  state.space?.activeHarts.delete(hartId);
-  state.space = space;
-  ensureAsid(k, space);
-  space.activeHarts.add(hartId);
-  space.cachingHarts.add(hartId);
 }
 
 export function setTimer(k: Kernel, hartId: number, atNs: number | undefined): void {

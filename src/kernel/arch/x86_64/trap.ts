@@ -29,8 +29,7 @@ import {
 import type { Hart } from "../../../machine/hart.ts";
 import type { X86Hart } from "../../../machine/x86_64/hart.ts";
 import { KernelBug, type Kernel } from "../../kernel.ts";
-import { ensureAsid } from "../../mem/asid.ts";
-import type { AddressSpace, FaultAccess } from "../../mem/types.ts";
+import type { FaultAccess } from "../../mem/types.ts";
 import { leaveKernel } from "../../process/scheduler.ts";
 import type { Thread } from "../../process/types.ts";
 import { handleKernelInterrupt, handleUserTrap, type Trap } from "../../trap.ts";
@@ -225,8 +224,7 @@ export function resumeUser(k: Kernel, hartId: number, thread: Thread): void {
   const state = k.state.harts[hartId];
   if (state === undefined) throw new KernelBug(`no hart ${hartId}`);
   const { space } = thread.process;
-  const { kernelSpace, asids } = k.state.memory;
-  if (state.space !== space || space.asidGeneration !== asids.generation) activate(k, hartId, space);
+  const { kernelSpace } = k.state.memory;
   if (state.floatOwner !== thread.tid) {
     saveOwner(k, hartId);
     loadFloats(k, hartId, thread);
@@ -291,17 +289,6 @@ export function resumeIdle(k: Kernel, hartId: number): void {
   if (state !== undefined) hart.setGprNumber(GPR.rsp, state.kernelStack);
   k.probes.trapStep?.(hartId, "idle", {});
   hart.setPc(kernelAddresses().idle);
-}
-
-/** Makes `space` the one that the hart enters user mode with; CR3 itself is written by userret. */
-export function activate(k: Kernel, hartId: number, space: AddressSpace): void {
-  const state = k.state.harts[hartId];
-  if (state === undefined) throw new KernelBug(`no hart ${hartId}`);
-  state.space?.activeHarts.delete(hartId);
-  state.space = space;
-  ensureAsid(k, space);
-  space.activeHarts.add(hartId);
-  space.cachingHarts.add(hartId);
 }
 
 /** The time-stamp counter counts nanoseconds of virtual time; a deadline of 0 is none. */

@@ -62,5 +62,4 @@ export const x86_64: Arch = {
   flushTlb: trap.flushTlb,
   maxAsid: MAX_ASID,
   tablesOf,
-  activate: trap.activate,
 };

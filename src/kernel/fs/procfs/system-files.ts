@@ -173,11 +173,16 @@ function countResident(k: Kernel): number {
 
 function memoryStatistics(k: Kernel): string {
   const { counters, memory } = k.state;
+  const shootdowns = memory.shootdowns.counters;
   return [
     `nr_free_pages ${memory.frames.freeCount}`,
     `nr_anon_pages ${countResident(k)}`,
     `pgfault ${counters.minorFaults + counters.majorFaults}`,
     `pgmajfault ${counters.majorFaults}`,
+    `nr_tlb_remote_flush ${shootdowns.sent}`,
+    `nr_tlb_remote_flush_received ${shootdowns.received}`,
+    `nr_tlb_local_flush_all ${shootdowns.everything}`,
+    `nr_tlb_local_flush_one ${shootdowns.pages}`,
     "",
   ].join("\n");
 }
