@@ -10,7 +10,7 @@
  *
  * The guests' clocks are of no use (Vitrine's is virtual), so the host measures: the program prints a line before and after what counts,
  * and with each line the host notes the wall clock and the emulator's CPU time, all threads (/proc/PID/task/TID/schedstat). A row is
- * warmed up before. Figures are microseconds of an operation, the median of the rounds; a ratio is the median of the rounds'
+ * warmed up before, and the guest's RAM has been used once. Figures are microseconds of an operation, the median of the rounds; a ratio is the median of the rounds'
  * ratios, Vitrine's time to the peer's: below 1 Vitrine is ahead.
  *
  * The peer has its best case: paging of three levels on RISC-V as Vitrine has, no mitigations of hardware faults that an emulator does
