@@ -25,7 +25,10 @@ eachArch(({ arch, test }) => {
        set_to vm/max_map_count -1
        set_to vm/mmap_min_addr 4096
        set_to vm/mmap_min_addr 0x1000
-       set_to kernel/randomize_va_space 0`,
+       set_to kernel/randomize_va_space 0
+       set_to kernel/pid_max 300
+       set_to kernel/pid_max 400
+       for i in 1 2 3 4 5 6 7 8 9; do sh -c 'echo $$' > /tmp/pid; done; [ $(cat /tmp/pid) -lt 400 ] && echo below`,
     );
     assert.deepEqual(output.trim().split("\n"), [
       "0",
@@ -37,6 +40,9 @@ eachArch(({ arch, test }) => {
       "ok 4096",
       "refused 4096",
       "ok 0",
+      "refused 32768",
+      "ok 400",
+      "below",
     ]);
   });
 });

@@ -30,10 +30,10 @@ import type {
   Usage,
 } from "./types.ts";
 
-/** As Linux's default pid_max. */
-export const PID_MAX = 32768;
+/** As Linux's default kernel.pid_max. */
+const PID_MAX = 32768;
 /** After a wrap, low pids stay with the daemons that got them at start-up. */
-const RESERVED_PIDS = 300;
+export const RESERVED_PIDS = 300;
 
 /** Scheduler state of a machine that runs nothing yet. */
 export function createSchedulerState(harts: number): SchedulerState {
@@ -50,6 +50,7 @@ export function createSchedulerState(harts: number): SchedulerState {
     earliestIsStale: false,
     kernelHart: 0,
     nextPid: 1,
+    pidMax: PID_MAX,
     load: [0, 0, 0],
     loadPeriods: 0,
     mainPid: undefined,
@@ -65,8 +66,8 @@ export function maximumThreads(k: Kernel): number {
 export function allocatePid(k: Kernel): number | undefined {
   const { scheduler, threads, processes } = k.state;
   if (threads.size + processes.size >= 2 * maximumThreads(k) || threads.size >= maximumThreads(k)) return undefined;
-  for (let tries = 0; tries < PID_MAX; tries++) {
-    if (scheduler.nextPid >= PID_MAX) scheduler.nextPid = RESERVED_PIDS;
+  for (let tries = 0; tries < scheduler.pidMax; tries++) {
+    if (scheduler.nextPid >= scheduler.pidMax) scheduler.nextPid = RESERVED_PIDS;
     const pid = scheduler.nextPid++;
     if (!threads.has(pid) && !processes.has(pid) && !isGroupOrSession(k, pid)) return pid;
   }

@@ -73,7 +73,8 @@ export function cloneThread(k: Kernel, creator: Thread, request: CloneRequest): 
 function checkRequest(k: Kernel, creator: Thread, request: CloneRequest): 0 | Errno {
   const { flags } = request;
   const has = (flag: number): boolean => (flags & flag) !== 0;
-  if (has(NAMESPACES)) return "EINVAL"; // there is one namespace of each kind
+  // There is one namespace of each kind; only with privilege may others be asked for.
+  if (has(NAMESPACES)) return creator.process.credentials.euid === 0 || has(clone.CLONE_NEWUSER) ? "EINVAL" : "EPERM";
   if (has(clone.CLONE_PIDFD)) return "EINVAL";
   if (has(clone.CLONE_SIGHAND) && !has(clone.CLONE_VM)) return "EINVAL";
   if (has(clone.CLONE_THREAD) && !has(clone.CLONE_SIGHAND)) return "EINVAL";

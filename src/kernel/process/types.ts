@@ -272,6 +272,8 @@ export interface SchedulerState {
   /** Hart that entered the kernel last: the one in whose name kernel code runs, which is atomic with respect to all harts. */
   kernelHart: number;
   nextPid: number;
+  /** Pids stay below it (kernel.pid_max). */
+  pidMax: number;
   /** Load averages (1, 5, 15 minutes). */
   readonly load: [number, number, number];
   /** Periods of five seconds that `load` accounts for. */

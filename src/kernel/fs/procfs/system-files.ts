@@ -4,7 +4,7 @@ import { PAGE_SIZE } from "../../../lib/address.ts";
 import type { Errno } from "../../../abi/linux/errno.ts";
 import { now, type Kernel } from "../../kernel.ts";
 import type { Mount } from "../types.ts";
-import { maximumThreads } from "../../process/create.ts";
+import { maximumThreads, RESERVED_PIDS } from "../../process/create.ts";
 import { MEMORY_SETTINGS } from "./memory-settings.ts";
 import { escapePath, ticks } from "./text.ts";
 
@@ -57,7 +57,7 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ["sys/kernel/ostype", constant("Linux")],
   ["sys/kernel/overflowgid", constant(65534)],
   ["sys/kernel/overflowuid", constant(65534)],
-  ["sys/kernel/pid_max", constant(32768)],
+  ["sys/kernel/pid_max", { read: (k) => `${k.state.scheduler.pidMax}\n`, write: setPidMax }],
   ["sys/kernel/printk", setting("4\t4\t1\t7")],
   ["sys/kernel/random/boot_id", { read: (k) => `${uuid(k.state.config.randomSeed, 0)}\n` }],
   ["sys/kernel/random/entropy_avail", constant(256)],
@@ -72,6 +72,14 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ...MEMORY_SETTINGS,
   ["sysvipc/shm", { read: sharedMemorySegments }],
 ]);
+
+/** Linux: kernel/pid.c, from just above the reserved pids to 2^22. */
+function setPidMax(k: Kernel, value: string): 0 | Errno {
+  const number = /^[0-9]{1,7}$/.test(value) ? Number(value) : -1;
+  if (number <= RESERVED_PIDS || number > 1 << 22) return "EINVAL";
+  k.state.scheduler.pidMax = number;
+  return 0;
+}
 
 /** A limit of shared memory that reaches 2^64. */
 function sharedMemoryLimit(which: "allPages" | "maximumBytes"): SystemFile {
