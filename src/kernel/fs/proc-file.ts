@@ -5,6 +5,7 @@ import { defaultOperations } from "./default-operations.ts";
 import { failed } from "./inode.ts";
 import { forgetCache, noteCache } from "./open-caches.ts";
 import { readProcFile, writeProcFile } from "./procfs/contents.ts";
+import { isMemoryFile, readMemoryFile, writeMemoryFile } from "./procfs/memory-file.ts";
 import { readPagemap } from "./procfs/pagemap.ts";
 import type { FileOperations } from "./types.ts";
 
@@ -13,9 +14,11 @@ export const procFileOperations: FileOperations = {
 
   readable: (_k, _file, limit) => Math.min(limit, 65536),
 
-  read(k, _thread, file, target, offset) {
+  read(k, thread, file, target, offset) {
     const at = offset ?? file.offset;
-    const paged = readPagemap(k, file.inode, at, target);
+    const paged = isMemoryFile(file.inode)
+      ? readMemoryFile(k, thread.process, file.inode, at, target)
+      : readPagemap(k, file.inode, at, target);
     if (paged !== undefined) {
       if (!failed(paged) && offset === undefined) file.offset += paged;
       return paged;
@@ -32,9 +35,11 @@ export const procFileOperations: FileOperations = {
     return bytes.length;
   },
 
-  write(k, thread, file, bytes) {
-    const count = writeProcFile(k, thread.process, file.inode, bytes);
-    if (!failed(count)) file.offset += count;
+  write(k, thread, file, bytes, offset) {
+    const count = isMemoryFile(file.inode)
+      ? writeMemoryFile(k, thread.process, file.inode, offset ?? file.offset, bytes)
+      : writeProcFile(k, thread.process, file.inode, bytes);
+    if (!failed(count) && offset === undefined) file.offset += count;
     return count;
   },
 

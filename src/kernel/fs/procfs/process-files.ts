@@ -40,6 +40,8 @@ export const PROCESS_FILES: ReadonlyMap<string, ProcessFile> = new Map<string, P
   ["environ", { mode: 0o400, read: (k, { process }) => userRange(k, process, process.environmentRange) }],
   ["limits", { mode: 0o444, read: limits }],
   ["maps", { mode: 0o444, read: (k, subject) => maps(k, liveRegions(subject)) }],
+  // Read and written through memory-file.ts, at addresses.
+  ["mem", { mode: 0o600, read: () => "" }],
   ["mountinfo", { mode: 0o444, read: (k) => mountInfo(k) }],
   ["mounts", { mode: 0o444, read: (k) => mountTable(k) }],
   ["oom_score", { mode: 0o444, read: oomScore }],
