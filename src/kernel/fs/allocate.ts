@@ -17,7 +17,8 @@ import { PAGE_SIZE } from "../../lib/address.ts";
 import type { Kernel } from "../kernel.ts";
 import { punchVmo } from "../mem/file-vmo.ts";
 import { releaseFrame } from "../mem/frames.ts";
-import { slotAt } from "../mem/page-map.ts";
+import { forEachSlot, slotAt } from "../mem/page-map.ts";
+import { swapTotals } from "../mem/swap-slots.ts";
 import type { Vmo } from "../mem/types.ts";
 import { vmoPageOrReclaim } from "../mem/reclaim.ts";
 import { dropPages } from "../mem/vmo.ts";
@@ -30,14 +31,30 @@ import type { Inode } from "./types.ts";
 const ZEROS = new Uint8Array(1 << 16);
 
 /**
- * Does what `mode` (FALLOC_FL_ bits) asks for to bytes [start, end) of a regular file. EOPNOTSUPP for what the file system does not
- * do; EPERM for what seals forbid; EFBIG; ENOSPC, which leaves the file as it was.
+ * Whether `mode` (FALLOC_FL_ bits) may be done to bytes [start, end) of a regular file. EOPNOTSUPP for what the file system does not
+ * do; EPERM for what seals forbid; EFBIG; ENOSPC for what is sure to be too much.
  */
-export function allocateRange(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
+export function checkAllocation(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
   if (end > MAX_FILE_BYTES) return "EFBIG";
   if ((mode & ~(KEEP_SIZE | PUNCH_HOLE | ZERO_RANGE)) !== 0) return "EOPNOTSUPP";
   const isHole = (mode & PUNCH_HOLE) !== 0;
   if (isHole && mode !== (PUNCH_HOLE | KEEP_SIZE)) return "EOPNOTSUPP";
+  if (inode.content.kind !== "tmpfs-file") return 0;
+  if ((mode & ZERO_RANGE) !== 0) return "EOPNOTSUPP";
+  const seals = sealsOf(inode);
+  if (isHole) return (seals & WRITE_SEALS) === 0 ? 0 : "EPERM";
+  if ((seals & F_SEAL_GROW) !== 0 && end > inode.size) return "EPERM";
+  return hasRoomFor(k, inode, Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE)) ? 0 : "ENOSPC";
+}
+
+/** Whether the time that it takes does not grow with the range. */
+export function isAtOnce(inode: Inode, mode: number): boolean {
+  if (inode.content.kind === "tmpfs-file") return (mode & PUNCH_HOLE) !== 0;
+  return (mode & (PUNCH_HOLE | ZERO_RANGE)) === 0;
+}
+
+/** Does it, after `checkAllocation` allowed it. ENOSPC leaves the range as it was. */
+export function allocateRange(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
   const done =
     inode.content.kind === "tmpfs-file"
       ? allocateInMemory(k, inode, mode, start, end)
@@ -47,20 +64,25 @@ export function allocateRange(k: Kernel, inode: Inode, mode: number, start: numb
 }
 
 function allocateInMemory(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
-  if ((mode & ZERO_RANGE) !== 0) return "EOPNOTSUPP";
-  const seals = sealsOf(inode);
   const vmo = contentsOf(k, inode);
   if ((mode & PUNCH_HOLE) !== 0) {
-    if ((seals & WRITE_SEALS) !== 0) return "EPERM";
     const punched = punchVmo(k, vmo, start, Math.min(end, Math.ceil(inode.size / PAGE_SIZE) * PAGE_SIZE));
     settleUsage(inode);
     return punched;
   }
-  if ((seals & F_SEAL_GROW) !== 0 && end > inode.size) return "EPERM";
   const allocated = fillHoles(k, inode, vmo, Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
   if (allocated !== 0) return allocated;
   if ((mode & KEEP_SIZE) !== 0 || end <= inode.size) return 0;
   return filesystemOperations(inode.filesystem).truncate(k, inode, end);
+}
+
+/** Whether the file system, and memory and swap if all else left them, could hold the absent pages of [from, to). */
+function hasRoomFor(k: Kernel, inode: Inode, from: number, to: number): boolean {
+  const { limitBytes, usedBytes } = inode.filesystem;
+  let absent = to - from;
+  forEachSlot(contentsOf(k, inode).pages, from, to, () => (absent -= 1));
+  const most = k.state.memory.frames.frameCount + swapTotals(k).total;
+  return absent <= Math.min(most, (limitBytes - usedBytes) / PAGE_SIZE);
 }
 
 /** Makes the absent pages of [from, to), or none: ENOSPC. */

@@ -18,7 +18,7 @@ export function holdFile(k: Kernel, region: Region): void {
   if (file === undefined) return;
   file.inode.references += 1;
   const segment = segmentOf(file.inode);
-  if (segment !== undefined) noteAttach(k, segment, region.space);
+  if (segment !== undefined) noteAttach(k, segment);
 }
 
 /** The counterpart of `holdFile`, once for each region, after the region gave up its VMO. */
@@ -26,7 +26,7 @@ export function dropFile(k: Kernel, region: Region): void {
   const { file } = region;
   if (file === undefined) return;
   const segment = segmentOf(file.inode);
-  if (segment !== undefined) noteDetach(k, segment, region.space);
+  if (segment !== undefined) noteDetach(k, segment);
   releaseMappedInode(k, file.inode);
 }
 

@@ -19,6 +19,7 @@ import { createInode, currentTime } from "../fs/inode.ts";
 import { releaseMappedInode } from "../fs/mapped-file.ts";
 import { contentsOf, tmpfsFile } from "../fs/tmpfs.ts";
 import type { Kernel } from "../kernel.ts";
+import { mayCommit } from "../mem/overcommit.ts";
 import type { Credentials, Process } from "../process/types.ts";
 import type { Segment, SharedMemoryState } from "./types.ts";
 
@@ -35,6 +36,7 @@ export function createSharedMemoryState(): SharedMemoryState {
     keys: new Map(),
     nextSequence: 0,
     lastIndex: -1,
+    leaver: undefined,
     totalPages: 0,
     limits: { maximumBytes: NO_LIMIT, segments: 4096, allPages: NO_LIMIT },
   };
@@ -76,7 +78,7 @@ export function createSegment(k: Kernel, process: Process, key: number, size: nu
   const bytes = Math.ceil(size / pageBytes) * pageBytes;
   const pages = bytes / PAGE_SIZE;
   if (BigInt(sharedMemory.totalPages + pages) > limits.allPages) return "ENOSPC";
-  if (pages > memory.frames.frameCount) return "ENOMEM";
+  if (!mayCommit(k, pages)) return "ENOMEM";
   const id = takeId(sharedMemory);
   if (id === "ENOSPC") return id;
   const { euid, egid } = process.credentials;
@@ -120,22 +122,22 @@ export function removeSegment(k: Kernel, segment: Segment): void {
   if (segment.attaches === 0) destroySegment(k, segment);
 }
 
-/** A region of the segment came to be in the space of that id. */
-export function noteAttach(k: Kernel, id: number, space: number): void {
+/** A region of the segment came to be. */
+export function noteAttach(k: Kernel, id: number): void {
   const segment = findSegment(k, id);
   if (segment === "EINVAL") return;
   segment.attaches += 1;
   segment.attachTime = currentTime(k).seconds;
-  segment.lastPid = pidOf(k, space) ?? segment.lastPid;
+  segment.lastPid = presentPid(k) ?? segment.lastPid;
 }
 
 /** A region of it went. */
-export function noteDetach(k: Kernel, id: number, space: number): void {
+export function noteDetach(k: Kernel, id: number): void {
   const segment = findSegment(k, id);
   if (segment === "EINVAL") return;
   segment.attaches -= 1;
   segment.detachTime = currentTime(k).seconds;
-  segment.lastPid = pidOf(k, space) ?? segment.lastPid;
+  segment.lastPid = presentPid(k) ?? segment.lastPid;
   if (segment.attaches === 0 && (segment.mode & SHM_DEST) !== 0) destroySegment(k, segment);
 }
 
@@ -178,8 +180,8 @@ function destroySegment(k: Kernel, segment: Segment): void {
   releaseMappedInode(k, segment.inode);
 }
 
-/** The process that lives in a space, or is about to leave it; undefined for one that fork is making and one that exec has left. */
-function pidOf(k: Kernel, space: number): number | undefined {
-  for (const process of k.state.processes.values()) if (process.space.id === space) return process.pid;
-  return undefined;
+/** The process on whose behalf a region comes or goes. */
+function presentPid(k: Kernel): number | undefined {
+  const { current, kernelHart } = k.state.scheduler;
+  return k.state.sharedMemory.leaver ?? k.state.threads.get(current[kernelHart] ?? 0)?.process.pid;
 }

@@ -14,6 +14,8 @@ export interface SharedMemoryState {
   /** Sequence number of the next segment, and the index that the last one got. */
   nextSequence: number;
   lastIndex: number;
+  /** Pid of a process that ends, while its space is given up: another may be the one that runs. */
+  leaver: number | undefined;
   /** Pages of all segments. */
   totalPages: number;
   /** What /proc/sys/kernel/{shmmax,shmmni,shmall} say. */

@@ -14,7 +14,7 @@ import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../abi/linux/open-
 import { pageOffset, PAGE_SIZE, virtAddr, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import type { Kernel } from "../kernel.ts";
-import { allocateRange } from "../fs/allocate.ts";
+import { allocateRange, checkAllocation } from "../fs/allocate.ts";
 import { handlePageFault } from "./fault.ts";
 import { punchVmo } from "./file-vmo.ts";
 import { finishFlush, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
@@ -105,7 +105,9 @@ const remove: Action = (k, _space, region, start, end) => {
   if (sharing === "private" || !maximum.write) return "EACCES";
   const offset = region.vmoOffsetPages * PAGE_SIZE - region.start;
   if (file === undefined) return punchVmo(k, vmo, start + offset, end + offset);
-  return allocateRange(k, file.inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start + offset, end + offset);
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  const allowed = checkAllocation(k, file.inode, mode, start + offset, end + offset);
+  return allowed === 0 ? allocateRange(k, file.inode, mode, start + offset, end + offset) : allowed;
 };
 
 const isSpecial = ({ vmo }: Region): boolean => vmo.source.kind === "physical";

@@ -4,7 +4,7 @@
 //   1  always      every request is granted
 //   2  never       all promises together stay below swap + memory * ratio / 100
 //
-// Promised are private writable and shared anonymous mappings, which no file backs; `committedPages` counts them in every mode. Of mappings
+// Promised are private writable and shared anonymous mappings, which no file backs, and System V segments; `committedPages` counts them in every mode. Of mappings
 // with MAP_NORESERVE only mode 2 takes notice.
 
 import type { Kernel } from "../kernel.ts";

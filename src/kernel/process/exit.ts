@@ -98,7 +98,9 @@ function finishProcess(k: Kernel, process: Process, status: WaitStatus): void {
   process.files = createFileTable();
   process.fs.sharers -= 1;
   process.signals.sharers -= 1;
+  k.state.sharedMemory.leaver = process.pid;
   releaseAddressSpace(k, process.space);
+  k.state.sharedMemory.leaver = undefined;
   process.space = k.state.memory.kernelSpace;
   process.pendingSignals.length = 0;
   process.program = undefined;

@@ -7,7 +7,7 @@ import * as flag from "../../abi/linux/open-flags.ts";
 import { encodeStat, encodeStatfs, encodeStatx, STATX_RESERVED } from "../../abi/linux/stat.ts";
 import { TIMESPEC_SIZE, TIMEVAL_SIZE, UTIME_NOW, UTIME_OMIT } from "../../abi/linux/time.ts";
 import { readI64 } from "../../lib/bytes.ts";
-import { allocateRange } from "../fs/allocate.ts";
+import { allocateRange, checkAllocation, isAtOnce } from "../fs/allocate.ts";
 import { changeMode, changeOwner, changeSize, changeTimes, statInode, type TimeChange } from "../fs/attributes.ts";
 import { getAnyFile, getFile } from "../fs/descriptors.ts";
 import { filesystemOperations } from "../fs/filesystem-operations.ts";
@@ -16,9 +16,11 @@ import { isRunning } from "../fs/open.ts";
 import { allowedLength, hasSizeLimit } from "../fs/regular-file.ts";
 import type { Inode, OpenFile, PathRef } from "../fs/types.ts";
 import { copyFromUser } from "../mem/user-memory.ts";
-import { kernelSignal, sendThreadSignal } from "../process/signals.ts";
+import { hasDeliverableSignal, kernelSignal, sendThreadSignal } from "../process/signals.ts";
 import { SIGNALS } from "../../abi/linux/signals.ts";
 import { contextOf, give, optionalString, placeAt, placeOf } from "./files-common.ts";
+import { now } from "../kernel.ts";
+import { block, type Blocked } from "../wait.ts";
 import { defineCall, type Call, type SyscallRow } from "./row.ts";
 
 /** Stores struct stat of an inode. */
@@ -407,9 +409,31 @@ const fallocate = defineCall({
       const allowed = allowedLength(call.process, inode.size, end - inode.size);
       if (failed(allowed) || allowed < end - inode.size) return "EFBIG";
     }
-    return allocateRange(call.k, inode, mode, offset, end);
+    return allocateInPieces(call, inode, mode, offset, end);
   },
 });
+
+/** Bytes after which a long allocation lets others run. */
+const ALLOCATION_PIECE = 16 << 20;
+
+/** fallocate, piece by piece: the size follows with the last. EINTR leaves the pages that are there. */
+function allocateInPieces(call: Call, inode: Inode, mode: number, start: number, end: number): 0 | Errno | Blocked {
+  const { k, thread } = call;
+  const before = thread.restart?.done;
+  if (before === undefined) {
+    const allowed = checkAllocation(k, inode, mode, start, end);
+    if (allowed !== 0) return allowed;
+  } else if (hasDeliverableSignal(k, thread)) {
+    return "EINTR";
+  }
+  const from = before ?? start;
+  const to = isAtOnce(inode, mode) ? end : Math.min(end, from + ALLOCATION_PIECE);
+  if (to === end) return allocateRange(k, inode, mode, from, end);
+  const allocated = allocateRange(k, inode, mode | flag.FALLOC_FL_KEEP_SIZE, from, to);
+  if (allocated !== 0) return allocated;
+  thread.restart = { ...thread.restart, done: to };
+  return block(k, thread, [], now(k));
+}
 
 /** Modes that Linux knows, whether a file system does them or not. */
 const KNOWN_FALLOCATE =
