@@ -277,6 +277,32 @@ eachArch(({ arch, test }) => {
     assert.deepEqual(checkInvariants(k), []);
   });
 
+  test("O_TMPFILE: a file without a name lives while it is open, and may be given one unless it asked not to", () => {
+    const { k, user } = createFileKernel(arch);
+    user.writeFile("/warm-up", "x");
+    const { inodeCount } = k.state.files.mounts[0]?.filesystem ?? assert.fail();
+    const free = freeFrameCount(k);
+    const nameless = flag.O_TMPFILE | flag.O_RDWR;
+    user.must("mkdirat", AT_FDCWD, "/d", 0o777);
+    const fd = user.must("openat", AT_FDCWD, "/d", nameless, 0o600);
+    user.must("write", fd, user.put("abc"), 3);
+    user.must("fstat", fd, BUFFER);
+    assert.equal(user.stat().nlink, 0);
+    user.must("linkat", fd, "", AT_FDCWD, "/d/f", flag.AT_EMPTY_PATH);
+    assert.equal(user.readFile("/d/f"), "abc");
+    user.must("unlinkat", AT_FDCWD, "/d/f", 0);
+    assert.equal(user.call("linkat", fd, "", AT_FDCWD, "/d/g", flag.AT_EMPTY_PATH), "ENOENT");
+    user.must("close", fd);
+    const lone = user.must("openat", AT_FDCWD, "/d", nameless | flag.O_EXCL, 0o600);
+    assert.equal(user.call("linkat", lone, "", AT_FDCWD, "/d/f", flag.AT_EMPTY_PATH), "ENOENT");
+    user.must("close", lone);
+    assert.equal(user.call("openat", AT_FDCWD, "/d", flag.O_TMPFILE | flag.O_RDONLY, 0o600), "EINVAL");
+    user.must("unlinkat", AT_FDCWD, "/d", 0x200);
+    assert.equal(k.state.files.mounts[0]?.filesystem.inodeCount, inodeCount);
+    assert.equal(freeFrameCount(k), free);
+    assert.deepEqual(checkInvariants(k), []);
+  });
+
   test("record locks split, join, conflict and go with any close by their process", () => {
     const files = createFileKernel(arch);
     const { user: a } = files;

@@ -9,6 +9,7 @@ import { filesystemOperations } from "./filesystem-operations.ts";
 import { checkAccess, checkSticky, failed, isSameInode, MAY_EXECUTE, MAY_WRITE, newInodeAttributes } from "./inode.ts";
 import { isMountPoint } from "./mount-table.ts";
 import { walkPath, type Walk } from "./path.ts";
+import { isNameable } from "./tmpfs.ts";
 import type { Inode, InodeKind, PathRef } from "./types.ts";
 
 /** Makes a new entry of any kind but a hard link. */
@@ -42,7 +43,7 @@ export function linkEntry(k: Kernel, process: Process, source: PathRef, base: Pa
   if (failed(allowed)) return allowed;
   if (source.inode.kind === "directory") return "EPERM";
   // A file that was unlinked has no name to copy.
-  if (source.inode.nlink === 0) return "ENOENT";
+  if (source.inode.nlink === 0 && !isNameable(source.inode)) return "ENOENT";
   const directory = walk.parent.inode;
   return filesystemOperations(directory.filesystem).link(k, directory, walk.name, source.inode);
 }

@@ -11,7 +11,17 @@ import { hasDeliverableSignal } from "../process/signals.ts";
 import { block, type Blocked } from "../wait.ts";
 import { createOpenFile } from "./open-file.ts";
 import { filesystemOperations } from "./filesystem-operations.ts";
-import { checkAccess, failed, isOwner, isSameInode, MAY_READ, MAY_WRITE, newInodeAttributes } from "./inode.ts";
+import {
+  checkAccess,
+  failed,
+  isOwner,
+  isSameInode,
+  MAY_EXECUTE,
+  MAY_READ,
+  MAY_WRITE,
+  newInodeAttributes,
+} from "./inode.ts";
+import { createNamelessFile } from "./tmpfs.ts";
 import { walkPath, type Walk, type WalkOptions } from "./path.ts";
 import { countEnd, createPipe, openPipeEnds, pipeOpenKey } from "./pipe.ts";
 import type { FileState, Inode, OpenFile, OpenFileKind, PathRef, Pipe } from "./types.ts";
@@ -33,9 +43,14 @@ export function openPath(
   options: Omit<WalkOptions, "followLast"> = {},
 ): OpenFile | Errno | Blocked {
   const { process } = thread;
-  const place = findOrCreate(k, process, base, path, flags, mode, options);
+  const isNameless = (flags & flag.O_TMPFILE) === flag.O_TMPFILE && (flags & flag.O_PATH) === 0;
+  const place = isNameless
+    ? createNameless(k, process, base, path, flags, mode, options)
+    : findOrCreate(k, process, base, path, flags, mode, options);
   if (failed(place)) return place;
-  return openPlace(k, thread, process, place.ref, flags, place.isNew);
+  const file = openPlace(k, thread, process, place.ref, isNameless ? flags & ~flag.O_TMPFILE : flags, place.isNew);
+  if (isNameless && failed(file)) filesystemOperations(place.ref.inode.filesystem).release(k, place.ref.inode);
+  return file;
 }
 
 /** Opens a path for a process that has no thread in the kernel (the first program's files); never waits. */
@@ -85,6 +100,35 @@ function findOrCreate(
   if (inode.kind === "symlink" && (flags & flag.O_PATH) === 0) return wantsDirectory ? "ENOTDIR" : "ELOOP";
   if (wantsDirectory && inode.kind !== "directory") return "ENOTDIR";
   return { ref: walk.ref, isNew: false };
+}
+
+/** O_TMPFILE: a file in the file system of a directory, without a name. Only tmpfs has such files. */
+function createNameless(
+  k: Kernel,
+  process: Process,
+  base: PathRef,
+  path: string,
+  flags: number,
+  mode: number,
+  options: Omit<WalkOptions, "followLast">,
+): { ref: PathRef; isNew: boolean } | Errno {
+  if ((accessWanted(flags) & MAY_WRITE) === 0 || (flags & flag.O_CREAT) !== 0) return "EINVAL";
+  const context = { process, credentials: process.credentials };
+  const walk = walkPath(k, context, base, path, { ...options, followLast: (flags & flag.O_NOFOLLOW) === 0 });
+  if (failed(walk)) return walk;
+  if (walk.ref === undefined) return "ENOENT";
+  const { inode: directory, mount } = walk.ref;
+  if (directory.kind !== "directory") return "ENOTDIR";
+  if (mount.flags.readOnly) return "EROFS";
+  const allowed = checkAccess(directory, process.credentials, MAY_WRITE | MAY_EXECUTE);
+  if (failed(allowed)) return allowed;
+  const { filesystem } = directory;
+  if (filesystem.kind !== "tmpfs") return "EOPNOTSUPP";
+  const attributes = newInodeAttributes(process, directory, "file", mode);
+  const inode = createNamelessFile(k, filesystem, attributes, (flags & flag.O_EXCL) === 0);
+  if (failed(inode)) return inode;
+  // Linux shows such a file by its number (fs/dcache.c, d_mark_tmpfile).
+  return { ref: { mount, inode, parent: walk.ref, name: `#${inode.number}` }, isNew: true };
 }
 
 function createRegularFile(

@@ -108,10 +108,13 @@ export const tmpfsOperations: FilesystemOperations = {
     if (inode.nlink >= 0x7fff_ffff) return "EMLINK";
     // A further name costs as much memory of the host as an inode, and is counted as one (as Linux's tmpfs does).
     const { filesystem } = directory;
-    if (filesystem.inodeCount >= filesystem.limitInodes) return "ENOSPC";
-    filesystem.inodeCount += 1;
+    if (inode.nlink > 0) {
+      if (filesystem.inodeCount >= filesystem.limitInodes) return "ENOSPC";
+      filesystem.inodeCount += 1;
+    }
     entriesOf(directory).set(name, inode);
     inode.nlink += 1;
+    if (inode.content.kind === "tmpfs-file") inode.content.nameable = false;
     touchChanged(k, inode);
     entryChanged(k, directory, 1);
     return 0;
@@ -274,10 +277,28 @@ export const tmpfsOperations: FilesystemOperations = {
   },
 };
 
+/** A file that no name leads to; unless `nameable`, none ever will. ENOSPC beyond the limit of inodes. */
+export function createNamelessFile(
+  k: Kernel,
+  filesystem: Filesystem,
+  attributes: { mode: number; uid: number; gid: number },
+  nameable: boolean,
+): Inode | "ENOSPC" {
+  if (filesystem.inodeCount >= filesystem.limitInodes) return "ENOSPC";
+  const content = tmpfsFile(F_SEAL_SEAL);
+  content.nameable = nameable;
+  return createInode(k, filesystem, { kind: "file", ...attributes, content });
+}
+
+/** Whether linkat may give a name to a file that has none. */
+export function isNameable({ content }: Inode): boolean {
+  return content.kind === "tmpfs-file" && content.nameable;
+}
+
 /** Contents of a new, empty file. Files that have a name cannot be sealed: they begin with F_SEAL_SEAL. */
 export function tmpfsFile(seals: number, options: Partial<Pick<TmpfsFile, "pageBytes" | "segment">> = {}): TmpfsFile {
   const { pageBytes = PAGE_SIZE, segment } = options;
-  return { kind: "tmpfs-file", pages: 0, seals, pageBytes, segment };
+  return { kind: "tmpfs-file", pages: 0, seals, pageBytes, segment, nameable: false };
 }
 
 /** renameat2 flags. */

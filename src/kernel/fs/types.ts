@@ -67,6 +67,8 @@ export interface TmpfsFile {
   readonly pageBytes: number;
   /** Id of the System V shared memory segment that it is. */
   readonly segment: number | undefined;
+  /** Made without a name that linkat may still give it (O_TMPFILE). */
+  nameable: boolean;
 }
 
 /** Which procfs file an inode is; contents are made on open. */

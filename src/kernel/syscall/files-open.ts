@@ -53,7 +53,6 @@ export function openAt(
   options: Omit<WalkOptions, "followLast"> = {},
 ): number | Errno | Blocked {
   const { k, process, thread } = call;
-  if ((flags & flag.O_TMPFILE) === flag.O_TMPFILE) return "EOPNOTSUPP";
   const base = baseOf(call, dirfd, path);
   if (failed(base)) return base;
   if (!hasFreeDescriptor(process)) return "EMFILE";
