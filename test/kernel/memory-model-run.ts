@@ -42,7 +42,6 @@ import {
   isBeyondEnd,
   isUniform,
   mappedRun,
-  moveModel,
   objectCell,
   outcomeOf,
   PAGE,
@@ -358,14 +357,44 @@ export class World {
     const first = model.pages.get(page);
     const isFixed = (flags & abi.MREMAP_FIXED) !== 0;
     const keepsOld = (flags & abi.MREMAP_DONTUNMAP) !== 0;
-    // How far a shared anonymous object reaches after it was made longer is left open by Linux.
+    // How far a shared object without a file reaches after it was made longer is left open by Linux.
     if (newPages > pages && first?.shared === true && first.kind !== "file") return operation;
-    if (keepsOld && (first?.shared !== false || first.kind === "file")) return operation;
     const overlaps = target < page + pages && page < target + newPages;
-    const result = this.attempt(
-      operation,
+    const mayTakeAny = !keepsOld && (isFixed ? newPages === pages : newPages <= pages);
+    const isOneRegion = isUniform(model, page, pages);
+    const expected =
+      isFixed && overlaps ? "EINVAL" : first === undefined || !(mayTakeAny || isOneRegion) ? "EFAULT" : 0;
+    const result = this.callRemap(operation, slot, expected);
+    if ((flags & (abi.MREMAP_FIXED | abi.MREMAP_DONTUNMAP)) !== 0 && overlaps) {
+      // Which of the two errors comes first does not matter.
+      if (result !== "EINVAL" && result !== "EFAULT") throw new Difference(`mremap into itself gave ${result}`);
+      return operation;
+    }
+    if (expected !== 0 || typeof result !== "number" || first === undefined) {
+      if (result === expected || (typeof result === "string" && this.mayRefuse(operation, slot, result)))
+        return operation;
+      throw new Difference(`mremap gave ${result}, not ${expected}`);
+    }
+    const at = result / PAGE;
+    this.checkTarget(operation, model, at);
+    if (at !== page) this.moveAt(model, operation, at, mayTakeAny);
+    unmapModel(model, page + newPages, keepsOld || at !== page ? 0 : pages - newPages);
+    for (let i = pages; i < newPages; i++) {
+      model.pages.set(at + i, { ...first, index: first.object === undefined ? 0 : first.index + i, own: undefined });
+    }
+    return { page: at, pages: newPages };
+  }
+
+  private callRemap(
+    { page, pages, newPages, flags, target, ...operation }: Extract<Operation, { kind: "remap" }>,
+    slot: Slot,
+    expected: SyscallResult,
+  ): SyscallResult {
+    const whole = { ...operation, page, pages, newPages, flags, target };
+    return this.attempt(
+      whole,
       slot,
-      first === undefined ? "EFAULT" : "EINVAL",
+      expected,
       "mremap",
       page * PAGE,
       pages * PAGE,
@@ -373,35 +402,36 @@ export class World {
       flags,
       target * PAGE,
     );
-    if (isFixed && overlaps) {
-      // Which of the two is looked at first does not matter.
-      if (result !== "EINVAL" && result !== "EFAULT") throw new Difference(`mremap into itself gave ${result}`);
-      return operation;
+  }
+
+  /** Pages that go to another place, of which each is taken away only where one comes, if several regions may move. */
+  private moveAt(
+    model: ModelProcess,
+    { page, pages, newPages, flags }: Extract<Operation, { kind: "remap" }>,
+    at: number,
+    mayTakeAny: boolean,
+  ): void {
+    const keepsOld = (flags & abi.MREMAP_DONTUNMAP) !== 0;
+    if (!mayTakeAny) unmapModel(model, at, newPages);
+    for (let i = 0; i < pages; i++) {
+      const entry = model.pages.get(page + i);
+      if (entry === undefined) continue;
+      model.pages.delete(page + i);
+      if (i < newPages) model.pages.set(at + i, entry);
+      if (keepsOld) model.pages.set(page + i, { ...entry, own: undefined });
     }
-    if (typeof result === "string") {
-      const isUniformRun = isUniform(model, page, pages);
-      if (result === "EFAULT" && (!isUniformRun || this.isSeam(slot, page, pages))) return operation;
-      const mayNotMove = (flags & abi.MREMAP_MAYMOVE) === 0;
-      const mustMove = newPages > pages && !isFree(model, page + pages, newPages - pages);
-      if (result === "ENOMEM" && mayNotMove && (mustMove || this.isSeam(slot, page, pages + 1))) return operation;
-      throw new Difference(`mremap gave ${result}`);
-    }
-    if (typeof result !== "number" || first === undefined) throw new Difference(`mremap of nothing gave ${result}`);
-    if (!isUniform(model, page, pages)) throw new Difference("mremap moved what cannot be one region");
-    const at = result / PAGE;
-    this.checkTarget(operation, model, at);
-    if (at === page) {
-      unmapModel(model, page + newPages, pages - newPages);
-    } else {
-      unmapModel(model, at, newPages);
-      unmapModel(model, page + newPages, pages - newPages);
-      moveModel(model, page, at, Math.min(pages, newPages));
-      if (keepsOld) for (let i = 0; i < pages; i++) model.pages.set(page + i, { ...first, own: undefined });
-    }
-    for (let i = pages; i < newPages; i++) {
-      model.pages.set(at + i, { ...first, index: first.object === undefined ? 0 : first.index + i, own: undefined });
-    }
-    return { page: at, pages: newPages };
+  }
+
+  /** Where Linux and this kernel may say no to what the model would do: regions with a seam, no room to grow. */
+  private mayRefuse(
+    { page, pages, newPages, flags }: Extract<Operation, { kind: "remap" }>,
+    slot: Slot,
+    error: string,
+  ): boolean {
+    if (error === "EFAULT") return this.isSeam(slot, page, pages);
+    const mayNotMove = (flags & abi.MREMAP_MAYMOVE) === 0;
+    const mustMove = newPages > pages && !isFree(slot.model, page + pages, newPages - pages);
+    return error === "ENOMEM" && mayNotMove && (mustMove || this.isSeam(slot, page, pages + 1));
   }
 
   private checkTarget(operation: Extract<Operation, { kind: "remap" }>, model: ModelProcess, at: number): void {
@@ -472,13 +502,9 @@ export class World {
       // Where some pages cannot have it the call stops half-way; Linux says not where.
       if (needsPlain && !isPlain(entry)) return operation;
       if (advice === abi.MADV_POPULATE_WRITE && !isPlain(entry)) return operation;
-      if (
-        populates &&
-        (entry === undefined ||
-          !allowsAccess(entry, advice === abi.MADV_POPULATE_READ ? "read" : "write", this.executeImpliesRead) ||
-          isBeyondEnd(entry))
-      )
-        return operation;
+      if (populates && (entry === undefined || isBeyondEnd(entry))) return operation;
+      // Which rights filling needs is not the rights of an access.
+      if (populates && (entry?.rights ?? 0) % EXECUTE !== (READ | WRITE)) return operation;
     }
     const expected = mappedRun(model, page, pages) < pages ? "ENOMEM" : 0;
     const result = this.attempt(operation, slot, expected, "madvise", page * PAGE, pages * PAGE, advice);

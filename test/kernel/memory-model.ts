@@ -194,13 +194,3 @@ export function protectModel(process: ModelProcess, first: number, count: number
   }
   return 0;
 }
-
-/** Moves pages; [from, from + count) and the target do not overlap, and the target is empty. */
-export function moveModel(process: ModelProcess, from: number, to: number, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const page = process.pages.get(from + i);
-    if (page === undefined) continue;
-    process.pages.delete(from + i);
-    process.pages.set(to + i, page);
-  }
-}

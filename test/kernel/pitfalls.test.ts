@@ -9,6 +9,7 @@ import type { PteFlags } from "../../src/kernel/arch/arch.ts";
 import { allocateFrame, allocateFrames, BLOCK_FRAMES } from "../../src/kernel/mem/frames.ts";
 import { finishFlush, newFlush } from "../../src/kernel/mem/flush.ts";
 import { mapContiguous, mapPage, query, unmap, updateFlags } from "../../src/kernel/mem/page-table.ts";
+import { copyToUser, readUserString } from "../../src/kernel/mem/user-memory.ts";
 import { frameAddress, PAGE_SIZE, virtAddr, type FrameNumber } from "../../src/lib/address.ts";
 import { eachArch } from "../support/architectures.ts";
 import { createFileKernel, BUFFER, BUFFER_LENGTH, type FileKernel } from "../support/file-kernel.ts";
@@ -201,6 +202,20 @@ eachArch(({ arch, test }) => {
     assert.equal(user.must("write", ends[1], BUFFER, length), length);
     return ends;
   }
+
+  test("a string that crosses into a page that nobody has touched ends there; one that crosses into a hole is EFAULT", () => {
+    const { user, k } = createFileKernel(arch);
+    const lazy = 0x2000_0000;
+    user.must("mmap", lazy, 2 * PAGE_SIZE, RW, ANONYMOUS, -1, 0);
+    const { space } = user.process;
+    assert.equal(copyToUser(k, space, lazy + PAGE_SIZE - 2, Uint8Array.of(0x61, 0x62)), 0);
+    assert.equal(query(k, space, virtAddr(lazy + PAGE_SIZE)), undefined, "the second page is not there yet");
+    assert.equal(readUserString(k, space, lazy + PAGE_SIZE - 2, 4096), "ab");
+    assert.notEqual(query(k, space, virtAddr(lazy + PAGE_SIZE)), undefined);
+    user.must("munmap", lazy + PAGE_SIZE, PAGE_SIZE);
+    assert.equal(readUserString(k, space, lazy + PAGE_SIZE - 2, 4096), "EFAULT");
+    assert.equal(readUserString(k, space, lazy + PAGE_SIZE - 2, 2), "ENAMETOOLONG", "as far as it may be looked at");
+  });
 
   test("an argument vector and its strings may end exactly at the end of a page with nothing behind it", () => {
     // The vector is the page's last 24 bytes, its last string the last bytes of another page; what follows both is not mapped.
