@@ -8,7 +8,7 @@ import { World, type WorldOptions } from "./memory-model-run.ts";
 const EPISODE = 2000;
 const MEGABYTE = 1 << 20;
 /** Time for cutting a sequence down. */
-const SHRINK_MS = 60_000;
+const SHRINK_MS = Number(process.env["VITRINE_MODEL_SHRINK_SECONDS"] ?? 60) * 1000;
 
 export interface Budget {
   /** Operations, or milliseconds: whichever is given. */

@@ -25,6 +25,7 @@ import type { Kernel } from "../../src/kernel/kernel.ts";
 import { createAddressSpace } from "../../src/kernel/mem/address-space.ts";
 import { enterSpace } from "../../src/kernel/mem/asid.ts";
 import { handlePageFault } from "../../src/kernel/mem/fault.ts";
+import { reclaimFrames } from "../../src/kernel/mem/reclaim.ts";
 import { answerRequests } from "../../src/kernel/mem/shootdown.ts";
 import { swapOn } from "../../src/kernel/mem/swap-areas.ts";
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
@@ -63,6 +64,8 @@ export interface Subject {
   readonly root: PathRef;
   /** By hart: whose address space it is in. */
   readonly running: (User | undefined)[];
+  /** Called while harts have still to drop translations, before they take their interrupts. */
+  onUnanswered: () => void;
 }
 
 /** A leaf that `walkTables` has found. */
@@ -95,7 +98,7 @@ export function createSubject(
   const root = resolveFromRoot(k, "/");
   assert.ok(typeof root !== "string");
   assert.notEqual(typeof createReaper(k), "string");
-  return { k, arch, root, running: Array.from({ length: harts }, () => undefined) };
+  return { k, arch, root, running: Array.from({ length: harts }, () => undefined), onUnanswered: () => {} };
 }
 
 /** A process out of nothing; the others are its descendants. */
@@ -162,6 +165,13 @@ export function exitOn(subject: Subject, user: User, hart: number): void {
   for (const [id, other] of subject.running.entries()) if (other === user) park(subject, id);
   k.state.scheduler.kernelHart = hart;
   exitProcess(k, user.process, { kind: "exited", code: 0 });
+  leave(subject, hart);
+}
+
+/** Reclaims frames, as a hart does on its way out of the kernel. */
+export function reclaimOn(subject: Subject, user: User, hart: number, frames: number): void {
+  enter(subject, user, hart);
+  reclaimFrames(subject.k, frames);
   leave(subject, hart);
 }
 
@@ -240,6 +250,7 @@ function leave(subject: Subject, hart: number): void {
 
 /** The harts that were asked to drop translations take their interrupts; then all go on. */
 export function answerAll(subject: Subject): void {
+  if (subject.k.state.harts.some(({ requests }) => requests.length > 0)) subject.onUnanswered();
   for (const [other, { requests }] of subject.k.state.harts.entries()) {
     if (requests.length > 0) answerRequests(subject.k, other);
     const user = subject.running[other];

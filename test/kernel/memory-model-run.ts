@@ -10,13 +10,11 @@ import type { ArchitectureName } from "../../src/abi/linux/abi.ts";
 import * as abi from "../../src/abi/linux/memory.ts";
 import { checkInvariants } from "../../src/kernel/mem/checker.ts";
 import { allocateFrame, freeFrameCount } from "../../src/kernel/mem/frames.ts";
-import { reclaimFrames } from "../../src/kernel/mem/reclaim.ts";
 import { swapTotals } from "../../src/kernel/mem/swap-slots.ts";
 import { findRegionAtOrAbove } from "../../src/kernel/mem/regions.ts";
 import type { SyscallResult } from "../../src/kernel/syscall/row.ts";
 import {
   accessOn,
-  answerAll,
   callOn,
   createFirstUser,
   createSubject,
@@ -25,6 +23,7 @@ import {
   hasCall,
   parkAll,
   physicalOn,
+  reclaimOn,
   translateOn,
   walkTables,
   type Subject,
@@ -63,6 +62,8 @@ import {
 const PLENTY = 100;
 /** Operations between two checks of everything. */
 export const FULL_CHECK = 64;
+/** Shootdowns between two that the invariants are checked during. */
+const UNANSWERED_CHECK = 16;
 const ACCESSES: readonly Access[] = ["read", "write", "execute"];
 const RIGHT_OF: Readonly<Record<Access, number>> = { read: READ, write: WRITE, execute: EXECUTE };
 /** What a call may say when a frame could not be had. */
@@ -122,6 +123,11 @@ export class World {
     this.slots = Array.from({ length: SLOTS }, () => undefined);
     const user = createFirstUser(this.subject, BREAK_START);
     this.slots[0] = { user, model: createModelProcess(BREAK_START) };
+    let unanswered = 0;
+    this.subject.onUnanswered = () => {
+      unanswered += 1;
+      if (unanswered % UNANSWERED_CHECK === 0) this.expectInvariants("while a shootdown is under way");
+    };
     this.features = this.findFeatures(user, options.swapPages > 0);
   }
 
@@ -154,7 +160,7 @@ export class World {
     this.slots.fill(undefined);
     parkAll(this.subject);
     const { k } = this.subject;
-    expectSame("invariants at the end", checkInvariants(k).join("\n"), "");
+    this.expectInvariants("at the end");
     expectSame("A-12: free frames at the end", freeFrameCount(k), this.freeAtStart);
     expectSame("A-14: committed pages at the end", k.state.memory.committedPages, 0);
     expectSame("processes at the end", k.state.processes.size, 1);
@@ -241,8 +247,7 @@ export class World {
         this.bad(operation, slot);
         return { page: 0, pages: 0 };
       case "evict":
-        reclaimFrames(this.subject.k, operation.frames);
-        answerAll(this.subject);
+        reclaimOn(this.subject, slot.user, operation.hart, operation.frames);
         return { page: 0x1000_0000 / PAGE, pages: 1 };
       case "segment":
       case "attach":
@@ -284,10 +289,9 @@ export class World {
     if (result !== expected) {
       this.checkProcess(slot);
       this.checkRegions(slot);
-      expectSame("invariants after a failed allocation", checkInvariants(this.subject.k).join("\n"), "");
+      this.expectInvariants("after a failed allocation");
     }
-    if (this.isFull()) reclaimFrames(this.subject.k, PLENTY);
-    answerAll(this.subject);
+    if (this.isFull()) reclaimOn(this.subject, slot.user, operation.hart, PLENTY);
     return make();
   }
 
@@ -693,7 +697,7 @@ export class World {
     expectSame("pwrite64", result, expected);
     const entry = model.pages.get(page);
     if (!isReadable || entry === undefined) return operationPage(page);
-    this.settle(slot, page, entry);
+    this.settle(operation, slot, page, entry);
     const { head } = cellOf(entry);
     if (file.length < index * PAGE + 4) truncateObject(file, index * PAGE + 4, []);
     const cell = objectCell(file, index);
@@ -717,20 +721,21 @@ export class World {
     const result = this.attempt(operation, slot, expected, "pread64", fd, page * PAGE, 4, index * PAGE);
     expectSame("pread64", result, expected);
     const entry = model.pages.get(page);
-    const walked = walkTables(this.subject, slot.user.process.space, page * PAGE);
-    if (isWritable && entry !== undefined) {
-      if (walked === undefined) throw new Difference("pread64 into a page that is not there");
-      this.noteWrite(entry, HEAD, head, walked.physical);
-    }
+    if (isWritable && entry !== undefined) this.noteWrite(entry, HEAD, head, this.addressOf(operation, slot, page));
     return operationPage(page);
   }
 
-  /** Looks at a page that has just been accessed, where the model leaves open what it holds. */
-  private settle(slot: Slot, page: number, entry: ModelPage): void {
-    if (cellOf(entry).lenient === "nothing") return;
+  /** Where the contents of a page lie that may be read. The kernel may have written there without mapping it again. */
+  private addressOf({ hart }: Operation, slot: Slot, page: number): number {
     const walked = walkTables(this.subject, slot.user.process.space, page * PAGE);
-    if (walked === undefined) throw new Difference(`page ${hex(page * PAGE)} was accessed and is not there`);
-    this.checkContents(page, entry, walked.physical);
+    if (walked !== undefined) return walked.physical;
+    expectSame(`read of ${hex(page * PAGE)}`, accessOn(this.subject, slot.user, hart, page * PAGE, "read"), "done");
+    return physicalOn(this.subject, hart, page * PAGE, "read");
+  }
+
+  /** Looks at a page that has just been accessed, where the model leaves open what it holds. */
+  private settle(operation: Operation, slot: Slot, page: number, entry: ModelPage): void {
+    if (cellOf(entry).lenient !== "nothing") this.checkContents(page, entry, this.addressOf(operation, slot, page));
   }
 
   /** Calls with arguments that make no sense: the right error, and nothing else. */
@@ -787,13 +792,16 @@ export class World {
   }
 
   private checkAll(): void {
-    const { k } = this.subject;
     for (const slot of this.slots) {
       if (slot === undefined) continue;
       this.checkProcess(slot);
       this.checkRegions(slot);
     }
-    expectSame("invariants", checkInvariants(k).join("\n"), "");
+    this.expectInvariants("after an operation");
+  }
+
+  private expectInvariants(when: string): void {
+    expectSame(`invariants ${when}`, checkInvariants(this.subject.k).join("\n"), "");
   }
 
   private checkProcess(slot: Slot): void {
