@@ -8,10 +8,8 @@
 import { SIGNALS } from "../../abi/linux/signals.ts";
 import type { Kernel } from "../kernel.ts";
 import { freeFrameCount } from "../mem/frames.ts";
-import { regionsOf } from "../mem/region-tree.ts";
-import { swapTotals } from "../mem/swap-slots.ts";
-import type { Vmo } from "../mem/types.ts";
 import { exitProcess } from "./exit.ts";
+import { memoryScore, OOM_EXEMPT, swappedPages } from "./memory-score.ts";
 import type { Process, Thread } from "./types.ts";
 
 /** Frees memory by ending a process. `needy` is the thread that could not be served; it ends itself when it has the highest score. */
@@ -34,9 +32,6 @@ function isDyingOfMemory(process: Process): boolean {
   return process.threads.length > 0 && process.groupExit !== undefined;
 }
 
-/** `oom_score_adj` of a process that is never killed for memory. */
-export const OOM_EXEMPT = -1000;
-
 function chooseVictim(k: Kernel, fallback: Process): Process {
   let victim: Process | undefined;
   let highest = -Infinity;
@@ -46,25 +41,4 @@ function chooseVictim(k: Kernel, fallback: Process): Process {
     if (score > highest) [victim, highest] = [process, score];
   }
   return victim ?? fallback;
-}
-
-/** How much memory would come back if this process ended, in pages, with its preference added. */
-export function memoryScore(k: Kernel, process: Process): number {
-  const { residentPages, tablePages } = process.space;
-  const preference = Math.trunc((process.oomScoreAdjust * totalPages(k)) / 1000);
-  return residentPages + swappedPages(process) + tablePages + preference;
-}
-
-/** Pages of memory and of swap. */
-export function totalPages(k: Kernel): number {
-  return k.state.memory.frames.frameCount + swapTotals(k).total;
-}
-
-/** Pages of its private memory that are swapped out. */
-export function swappedPages({ space }: Process): number {
-  const seen = new Set<Vmo>();
-  for (const { sharing, vmo } of regionsOf(space)) if (sharing === "private") seen.add(vmo);
-  let pages = 0;
-  for (const vmo of seen) pages += vmo.pages.swapped;
-  return pages;
 }

@@ -10,7 +10,7 @@ import type { Kernel } from "../../kernel.ts";
 import { regionsOf } from "../../mem/region-tree.ts";
 import { copyFromUser } from "../../mem/user-memory.ts";
 import type { Region } from "../../mem/types.ts";
-import { memoryScore, OOM_EXEMPT, swappedPages, totalPages } from "../../process/memory-killer.ts";
+import { memoryScore, OOM_EXEMPT, swappedPages, totalPages } from "../../process/memory-score.ts";
 import type { Process, SignalInfo, Thread } from "../../process/types.ts";
 import { mountInfo, mountTable } from "./system-files.ts";
 import { maps } from "./maps.ts";
