@@ -24,7 +24,7 @@
 
 import { PAGE_SIZE, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { releaseFrame } from "./frames.ts";
+import { releaseFrames } from "./frames.ts";
 import { askHarts, dropTranslations, lastShootdown, runAction } from "./shootdown.ts";
 import type { AcknowledgedAction, AddressSpace } from "./types.ts";
 
@@ -102,6 +102,6 @@ export function finishFlush(k: Kernel, flush: Flush, reason: string, child?: Add
     before.actions.push(...flush.actions);
     return;
   }
-  for (const frame of flush.frames) releaseFrame(k, frame);
+  releaseFrames(k, flush.frames);
   for (const action of flush.actions) runAction(k, action);
 }

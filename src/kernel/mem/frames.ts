@@ -156,6 +156,49 @@ export function releaseFrameNow(k: Kernel, frame: FrameNumber): void {
   k.probes.frameFree?.(frame);
 }
 
+/** Releases each of the frames, as `releaseFrame` does; a whole block among them, in order and used once, in one step. */
+export function releaseFrames(k: Kernel, released: readonly FrameNumber[]): void {
+  const awaited = k.state.memory.shootdowns.pending.at(-1);
+  if (awaited === undefined) releaseFramesNow(k, released);
+  else for (const frame of released) releaseFrame(k, frame);
+}
+
+/** As `releaseFrames`, for frames that no hart's TLB leads to. */
+export function releaseFramesNow(k: Kernel, released: readonly FrameNumber[]): void {
+  for (let at = 0; at < released.length;) {
+    const first = released[at] as FrameNumber; // at < length
+    if (isUnsharedBlock(k, released, at)) {
+      releaseBlock(k, first);
+      at += BLOCK_FRAMES;
+    } else {
+      releaseFrameNow(k, first);
+      at += 1;
+    }
+  }
+}
+
+/** Whether an aligned block lies in `released` from `at` on, all of it used once. */
+function isUnsharedBlock(k: Kernel, released: readonly FrameNumber[], at: number): boolean {
+  const first = released[at] as FrameNumber; // the caller's at < length
+  if (first % BLOCK_FRAMES !== 0 || released[at + BLOCK_FRAMES - 1] !== first + BLOCK_FRAMES - 1) return false;
+  const { frames } = k.state.memory;
+  const index = indexOf(frames, first);
+  for (let i = 0; i < BLOCK_FRAMES; i++) {
+    if (released[at + i] !== first + i || frames.shareCounts[index + i] !== 1) return false;
+  }
+  return true;
+}
+
+function releaseBlock(k: Kernel, first: FrameNumber): void {
+  if (k.state.memory.swap.slots.size > 0) {
+    for (let i = 0; i < BLOCK_FRAMES; i++) forgetCached(k, (first + i) as FrameNumber);
+  }
+  if (k.state.config.checkInvariants) k.memory.fill(frameAddress(first), BLOCK_FRAMES * PAGE_SIZE, 0xa5);
+  pushBlock(k, first);
+  const { frameFree } = k.probes;
+  if (frameFree !== undefined) for (let i = 0; i < BLOCK_FRAMES; i++) frameFree((first + i) as FrameNumber);
+}
+
 export function frameShareCount(k: Kernel, frame: FrameNumber): number {
   const { frames } = k.state.memory;
   return frames.shareCounts[indexOf(frames, frame)] ?? 0;
@@ -224,6 +267,7 @@ function pushBlock(k: Kernel, first: FrameNumber): void {
   const index = indexOf(frames, first);
   frames.shareCounts.fill(0, index, index + BLOCK_FRAMES);
   frames.owners.fill(OWNER_INDEX["free-block"], index, index + BLOCK_FRAMES);
+  frames.families.fill(0, index, index + BLOCK_FRAMES);
 }
 
 /** Takes a free block off its list. */

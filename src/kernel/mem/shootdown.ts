@@ -37,7 +37,7 @@ import type { FrameNumber, VirtAddr } from "../../lib/address.ts";
 import { KernelBug, type HartState, type Kernel } from "../kernel.ts";
 import { wake, type WaitKey } from "../wait.ts";
 import { FLUSH_PAGE_LIMIT, type Flush } from "./flush.ts";
-import { releaseFrameNow } from "./frames.ts";
+import { releaseFramesNow } from "./frames.ts";
 import { finishEviction } from "./reclaim.ts";
 import type { AcknowledgedAction, AddressSpace, FlushRequest, Shootdown } from "./types.ts";
 
@@ -270,7 +270,7 @@ function retire(k: Kernel): void {
   let freed = 0;
   while (pending[0]?.harts === 0) {
     const [{ frames, actions }] = pending.splice(0, 1) as [Shootdown]; // there is one
-    for (const frame of frames) releaseFrameNow(k, frame);
+    releaseFramesNow(k, frames);
     for (const action of actions) runAction(k, action);
     freed += frames.length + actions.length;
   }
@@ -281,7 +281,7 @@ function retire(k: Kernel): void {
 export function runAction(k: Kernel, action: AcknowledgedAction): void {
   switch (action.kind) {
     case "release":
-      for (const frame of action.frames) releaseFrameNow(k, frame);
+      releaseFramesNow(k, action.frames);
       return;
     case "evict":
       finishEviction(k, action.frame);

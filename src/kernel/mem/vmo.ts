@@ -14,7 +14,7 @@ import type { Errno } from "../../abi/linux/errno.ts";
 import { hostfsOperations } from "../fs/hostfs.ts";
 import { hasRoomForPage, settleUsage } from "../fs/tmpfs.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { allocateFrame, frameShareCount, releaseFrame, retainFrame } from "./frames.ts";
+import { allocateFrame, frameShareCount, releaseFrame, releaseFrames, retainFrame } from "./frames.ts";
 import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot, slotAt } from "./page-map.ts";
 import { swapIn } from "./swap.ts";
 import { forgetCached, releaseSlot, retainSlot } from "./swap-slots.ts";
@@ -80,10 +80,12 @@ export function releaseVmo(k: Kernel, vmo: Vmo): void {
   vmo.references -= 1;
   if (vmo.references > 0) return;
   if (vmo.source.kind === "inode") k.state.memory.filePages -= vmo.pages.resident;
+  const frames: FrameNumber[] = [];
   forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => {
-    if (slot > 0) releaseFrame(k, slot as FrameNumber);
+    if (slot > 0) frames.push(slot as FrameNumber);
     else releaseSlot(k, -slot - 1);
   });
+  releaseFrames(k, frames);
   clearPageMap(vmo.pages);
   leave(k, vmo);
 }
