@@ -145,6 +145,9 @@ function makeEmitter(f: FunctionBuilder, form: Form, known: number | undefined):
     address: unexpected,
     gpr: unexpected,
     setGpr: unexpected,
+    state32: unexpected,
+    state64: unexpected,
+    setState64: unexpected,
     flags: (result, carries, carry) => {
       result.get();
       store("i64", CELL.flagResult, "i64");

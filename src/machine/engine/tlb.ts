@@ -47,6 +47,8 @@ export class TlbSet {
   private readonly contexts: Context[] = [];
   private clock = 0;
   private current: Context;
+  /** Another one that was found lately. */
+  private aside: Context;
 
   constructor(buffer: ArrayBuffer, layout: Layout, hart: number) {
     this.words = new Int32Array(buffer);
@@ -66,6 +68,7 @@ export class TlbSet {
     }
     // There is at least one context.
     this.current = this.contexts[0] as Context;
+    this.aside = this.current;
   }
 
   /**
@@ -83,16 +86,15 @@ export class TlbSet {
     ) {
       return current.base;
     }
-    let oldest = current;
-    for (const context of this.contexts) {
-      if (context.isUsed && context.spaceLo === spaceLo && context.spaceHi === spaceHi && context.flags === flags) {
-        context.stamp = ++this.clock;
-        context.asid = asid;
-        this.current = context;
-        return context.base;
-      }
-      if (context.stamp < oldest.stamp || oldest === this.current) oldest = context;
+    const found = this.contextOf(spaceLo, spaceHi, flags);
+    if (found !== undefined) {
+      found.stamp = ++this.clock;
+      found.asid = asid;
+      this.current = found;
+      return found.base;
     }
+    let oldest = current;
+    for (const context of this.contexts) if (context.stamp < oldest.stamp || oldest === current) oldest = context;
     oldest.spaceLo = spaceLo;
     oldest.spaceHi = spaceHi;
     oldest.flags = flags;
@@ -102,6 +104,25 @@ export class TlbSet {
     this.clear(oldest);
     this.current = oldest;
     return oldest.base;
+  }
+
+  /** The context for these circumstances, if there is one; the one found last comes first. */
+  private contextOf(spaceLo: number, spaceHi: number, flags: number): Context | undefined {
+    const { aside } = this;
+    if (aside.isUsed && aside.spaceLo === spaceLo && aside.spaceHi === spaceHi && aside.flags === flags) return aside;
+    for (const context of this.contexts) {
+      if (context.isUsed && context.spaceLo === spaceLo && context.spaceHi === spaceHi && context.flags === flags) {
+        this.aside = context;
+        return context;
+      }
+    }
+    return undefined;
+  }
+
+  /** As `find`, in the context for these circumstances, which does not become the current one. */
+  findAside(spaceLo: number, spaceHi: number, flags: number, access: AccessType, lo: number, hi: number): number {
+    const context = this.contextOf(spaceLo, spaceHi, flags);
+    return context === undefined ? -1 : this.findIn(context, access, lo, hi);
   }
 
   /**
@@ -129,7 +150,11 @@ export class TlbSet {
 
   /** The address of the current context's entry for a page, if it is there; else -1. In units of words. */
   find(access: AccessType, lo: number, hi: number): number {
-    const index = entryIndex(this.current.base, access, lo);
+    return this.findIn(this.current, access, lo, hi);
+  }
+
+  private findIn(context: Context, access: AccessType, lo: number, hi: number): number {
+    const index = entryIndex(context.base, access, lo);
     return ((this.words[index] ?? 0) & ~HOST_ONLY) === (lo & -4096) && this.words[index + 1] === hi ? index : -1;
   }
 

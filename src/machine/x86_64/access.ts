@@ -133,6 +133,28 @@ export class MemoryAccess implements WalkMemory, Walker {
     this.select(false, true);
   }
 
+  /**
+   * Loads up to 16 bytes of a table of the system into the step value, as after `selectImplicit`, and selects the hart's own context
+   * again; false if that faults.
+   */
+  loadImplicit(size: number, lo: number, hi: number): boolean {
+    const { tlbs, request, registers } = this;
+    const { ram } = this.machine;
+    if (this.isPaging && size >= 8 && (lo & 4095) + size <= 4096) {
+      const flags = FLAG.PG | this.supervisorFlags((registers.get(CELL.cr4) & CR4.SMAP) !== 0);
+      const index = tlbs.findAside(request.cr3Lo, request.cr3Hi, flags, "load", lo, hi);
+      if (index >= 0) {
+        const physical = tlbs.physicalPageAt(index) * 4096 + (lo & 4095);
+        for (let at = 0; at < size; at += 4) registers.set(CELL.stepValue + at, ram.read32(physical + at));
+        return true;
+      }
+    }
+    this.selectImplicit();
+    const isRead = this.load(size, lo, hi);
+    this.selectContext();
+    return isRead;
+  }
+
   /** Whether accesses have more to be looked at than the interpreter does. */
   get isChecked(): boolean {
     return this.checksAlignment || this.isWatched;
@@ -153,13 +175,16 @@ export class MemoryAccess implements WalkMemory, Walker {
     const hasPcid = (cr4 & CR4.PCIDE) !== 0;
     request.cr3Lo = registers.get(CELL.cr3) & (hasPcid ? -1 : CR3.ADDRESS);
     request.cr3Hi = registers.get(CELL.cr3 + 4);
-    let flags: number = FLAG.PG | (request.nxe ? FLAG.NXE : 0);
-    if (isUser) flags |= 0b1111;
-    else
-      flags |= (request.writeProtect ? FLAG.WP : 0) | (request.smep ? FLAG.SMEP : 0) | (request.smap ? FLAG.SMAP : 0);
+    const flags = FLAG.PG | (isUser ? 0b1111 | (request.nxe ? FLAG.NXE : 0) : this.supervisorFlags(request.smap));
     const pcid = hasPcid ? request.cr3Lo & CR3.PCID : 0;
     this.model?.select(pcid, toNumber(request.cr3Hi, request.cr3Lo & CR3.ADDRESS));
     return this.tlbs.select(request.cr3Lo, request.cr3Hi, flags, pcid);
+  }
+
+  /** The modes of a context of the supervisor. */
+  private supervisorFlags(smap: boolean): number {
+    const { writeProtect, smep, nxe } = this.request;
+    return (writeProtect ? FLAG.WP : 0) | (smep ? FLAG.SMEP : 0) | (smap ? FLAG.SMAP : 0) | (nxe ? FLAG.NXE : 0);
   }
 
   // --- Segments ----------------------------------------------------------------------------------------------------
@@ -225,6 +250,14 @@ export class MemoryAccess implements WalkMemory, Walker {
     const index = this.tlbs.find(access, lo, hi);
     if (index >= 0) return this.tlbs.physicalPageAt(index) * 4096 + (lo & 4095);
     return this.translateMiss(access, lo, hi);
+  }
+
+  /** Where bytes of one page lie in the machine's memory, if the TLB knows; else -1. */
+  findBytes(access: AccessType, lo: number, hi: number, size: number): number {
+    const index = (lo & 4095) + size <= 4096 ? this.tlbs.find(access, lo, hi) : -1;
+    if (index < 0) return -1;
+    const { ram } = this.machine;
+    return ram.host + (this.tlbs.physicalPageAt(index) * 4096 - ram.base) + (lo & 4095);
   }
 
   private translateMiss(access: AccessType, lo: number, hi: number): number {

@@ -27,6 +27,7 @@ import { OP, operations, type Operations, type SequenceNode } from "./operations
 import { endsRun, FLAG_EFFECT, flagEffectOf, isHint } from "./semantics/effects.ts";
 import { mnemonicIndexOf, shapeKeyOf, type AddressForm, type Shape, type Transfer } from "./shapes.ts";
 import { gprAddress, mmxAddress, xmmAddress } from "./window-address.ts";
+import { systemSemanticsOf, type SystemSemantics } from "./system.ts";
 
 const PAGE_BYTES = 4096;
 /** Bytes of a page map: a 32-bit record address for each byte of the page. */
@@ -43,6 +44,15 @@ const LONGEST_INSTRUCTION = 15;
 /** Writes to a page with code before it counts as data; doubled each time that it is executed again, up to 2^8 times as many. */
 const PATIENCE = 64;
 const MOST_PATIENCE_SHIFT = 8;
+
+/** An instruction of the exact tier that lies in one page. */
+export interface ExactInstruction {
+  readonly decoded: Decoded;
+  /** Where its bytes lie in the machine's memory. */
+  readonly source: number;
+  /** What it does, if TypeScript executes it. */
+  readonly system: SystemSemantics | undefined;
+}
 
 export class CodeCache {
   private readonly layout: Layout;
@@ -66,6 +76,10 @@ export class CodeCache {
   private readonly arenaEnd: number;
   private arena: number;
   private readonly decoded: Decoded = newDecoded();
+  /** Instructions of the exact tier, by their records. */
+  private readonly exact = new Map<number, ExactInstruction | undefined>();
+  /** The ops that region heads had. */
+  private readonly headOps = new Map<number, number>();
   private readonly listener: CodeListener;
   private operations: Operations = operations("plain");
   /** What the backward pass over a run needs of each of its instructions. */
@@ -134,7 +148,27 @@ export class CodeCache {
     this.usedMaps = 0;
     this.freeMaps.length = 0;
     this.arena = this.arenaBase;
+    this.exact.clear();
+    this.headOps.clear();
     this.listener.onEvict();
+  }
+
+  /** The instruction of the exact tier that a record stands for, if it has been learnt. */
+  exactAt(record: number): ExactInstruction | undefined {
+    return this.exact.get(record);
+  }
+
+  /** Decodes it, in the page that has this map; undefined where it is none, or goes on in the next page. */
+  learnExact(record: number, map: number): ExactInstruction | undefined {
+    // What is known here and was not found is none.
+    if (this.exact.has(record)) return undefined;
+    const offset = this.offsetAt(record);
+    const source = this.layout.ram + this.pageAt(map) * PAGE_BYTES + offset;
+    const decoded = newDecoded();
+    const isWhole = decode(this.bytes, source, PAGE_BYTES - offset, 64, decoded) === "ok";
+    const found = isWhole ? { decoded, source, system: systemSemanticsOf(decoded.id) } : undefined;
+    this.exact.set(record, found);
+    return found;
   }
 
   opAt(record: number): number {
@@ -163,7 +197,8 @@ export class CodeCache {
   /** The shape of the instruction that a record's handler begins with; undefined where it has none. */
   shapeOf(record: number): Shape | undefined {
     const { shapes, sequences } = this.operations;
-    const index = this.opAt(record) - OP.first;
+    const op = this.opAt(record);
+    const index = (op === OP.region ? (this.headOps.get(record) ?? 0) : op) - OP.first;
     // Reading before an array's start would be slow.
     if (index < 0) return undefined;
     return index < shapes.length ? shapes[index] : sequences[index - shapes.length]?.[0];
@@ -258,6 +293,7 @@ export class CodeCache {
 
   /** From now on control that comes to the record enters the region of that index. */
   enterRegion(head: number, index: number): void {
+    if (!this.isRegion(head)) this.headOps.set(head, this.opAt(head));
     this.halves[(head + RECORD.c) >> 1] = index;
     this.halves[head >> 1] = OP.region;
   }

@@ -94,6 +94,11 @@ export interface X86Emitter extends Emitter {
   /** Loads and moves rsp up. */
   pop(): I64;
 
+  /** Cells of the window that are no general, vector or flag registers, by address (CELL). */
+  state32(cell: number): I32;
+  state64(cell: number): I64;
+  setState64(cell: number, value: I64): void;
+
   /** Address of this instruction and of the next. */
   pc(): I64;
   nextPc(): I64;

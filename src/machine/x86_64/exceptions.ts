@@ -53,6 +53,8 @@ export class Exceptions {
   private readonly gate = new Int32Array(4);
   /** What is pushed, from the lowest address. */
   private readonly frame = new Int32Array(16);
+  /** Its first bytes, by their number. */
+  private readonly frameBytes: (Uint8Array | undefined)[] = new Array<undefined>(65).fill(undefined);
 
   constructor(registers: Registers, access: MemoryAccess, segmentation: Segmentation) {
     this.registers = registers;
@@ -207,7 +209,6 @@ export class Exceptions {
     const pointer = (top - size) & (is32 ? -1 : 0xffff);
     if (!segmentation.admitsData(pointer, size)) return segmentation.fail(VECTOR.SS, selector, external);
     this.fillFrame(slots, isWide);
-    access.selectImplicit();
     if (!this.writeFrame((segmentation.baseLo + pointer) | 0, 0, size, privilege)) return false;
     if (!segmentation.markAccessed()) return false;
     segmentation.enterRegister(SEGMENT.ss, selector);
@@ -231,8 +232,7 @@ export class Exceptions {
     const offset = event.vector * size;
     if (offset + size - 1 > registers.get(CELL.idtrLimit) >>> 0) return this.failGate(event, external);
     const { lo, hi } = addWords(registers.get(CELL.idtrBase), registers.get(CELL.idtrBase + 4), offset);
-    access.selectImplicit();
-    if (!access.load(size, lo, hi)) return false;
+    if (!access.loadImplicit(size, lo, hi)) return false;
     for (let i = 0; i < size / 4; i++) gate[i] = registers.get(CELL.stepValue + i * 4);
     return true;
   }
@@ -260,7 +260,6 @@ export class Exceptions {
       return -1;
     }
     if (!segmentation.fetch(selector, VECTOR.GP, external)) return -1;
-    access.selectImplicit();
     if (!segmentation.isCode || segmentation.dpl > registers.cpl) return failed();
     if (!segmentation.isPresent) {
       segmentation.fail(VECTOR.NP, selector, external);
@@ -276,7 +275,8 @@ export class Exceptions {
   private writeFrame(lo: number, hi: number, size: number, privilege: number): boolean {
     const { access, frame, registers } = this;
     if (privilege === 3 || registers.cpl < 3) access.selectContext();
-    return access.writeBytes(lo, hi, new Uint8Array(frame.buffer, 0, size));
+    else access.selectImplicit();
+    return access.writeBytes(lo, hi, (this.frameBytes[size] ??= new Uint8Array(frame.buffer, 0, size)));
   }
 
   /** What is pushed as RFLAGS: RF keeps an instruction that faulted, but at its breakpoint, from meeting that again. */

@@ -88,6 +88,8 @@ const ROWS: readonly Row[] = [
   { mnemonics: "xchg", forms: "ms,rs" },
   { mnemonics: "xadd cmpxchg", forms: "ms,rs" },
   { mnemonics: "cmpxchg", forms: "m1,r1" },
+  { mnemonics: "swapgs", forms: "", operandSize: 8 },
+  { mnemonics: "clac", forms: "", operandSize: 4 },
   // Vectors and floating point
   { mnemonics: "movsd", forms: "x8,x8 x8,m8* m8*,x8", operandSize: 4 },
   { mnemonics: "movss", forms: "x4,x4 x4,m4* m4*,x4", operandSize: 4 },

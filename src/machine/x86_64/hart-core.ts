@@ -24,7 +24,7 @@ import type { AccessType, TlbEntry, Translation } from "../hart.ts";
 import type { EngineHart, EngineMachine, Tier } from "../processor.ts";
 import { addWords, MemoryAccess } from "./access.ts";
 import { meetInstruction, reportDebug, RESUME_FLAG } from "./breakpoints.ts";
-import type { CodeCache } from "./code.ts";
+import type { CodeCache, ExactInstruction } from "./code.ts";
 import { Computation } from "./computation.ts";
 import { Exceptions, type Interruption } from "./exceptions.ts";
 import { InstructionFetch } from "./fetch.ts";
@@ -39,7 +39,7 @@ import { Refill } from "./refill.ts";
 import { Registers } from "./registers.ts";
 import { resetHart, startHart } from "./reset.ts";
 import { refreshCodeMode, Segmentation } from "./segmentation.ts";
-import { systemSemanticsOf, type SystemHart, type SystemOutcome } from "./system.ts";
+import { systemSemanticsOf, type SystemHart, type SystemOutcome, type SystemSemantics } from "./system.ts";
 import { readSystemRegister, writeSystemRegister } from "./system-register-names.ts";
 import { SHADOW } from "./system-segments.ts";
 import { FXSAVE_BYTES, packFxsave, unpackFxsave } from "./system-state.ts";
@@ -142,12 +142,35 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     if (code.opAt(record) === OP.decode) {
       const index = tlbs.find("execute", registers.pcLo, registers.pcHi);
       if (index >= 0 && code.resolve(record, tlbs.addendAt(index))) return RESUME;
-    } else {
-      if (code.opAt(record) !== OP.slow && this.refill.fill(record)) return RESUME;
+    } else if (code.opAt(record) === OP.slow) {
       this.isCheckPoint = false;
-      this.stepOne();
+      const known = code.exactAt(record) ?? this.learn(record);
+      if (known === undefined) this.stepOne();
+      else this.stepKnown(known);
+    } else {
+      const outcome = this.refill.fill(record);
+      if (outcome === "filled") return RESUME;
+      this.isCheckPoint = false;
+      if (outcome === "faulted") this.raiseFault();
+      else this.stepOne();
     }
     return this.proceed();
+  }
+
+  /** Decodes an instruction that the exact tier executes, for as long as its record stands. */
+  private learn(record: number): ExactInstruction | undefined {
+    const index = this.tlbs.find("execute", this.registers.pcLo, this.registers.pcHi);
+    return index < 0 ? undefined : this.code.learnExact(record, this.tlbs.addendAt(index));
+  }
+
+  /** Executes a decoded instruction at the pc. The interpreter was there, so nothing more than it does is to be looked at. */
+  private stepKnown({ decoded, source, system }: ExactInstruction): void {
+    const { registers, operands } = this;
+    const next = (registers.pcLo >>> 0) + decoded.length;
+    registers.setWords(CELL.nextPc, next | 0, next > 0xffffffff ? (registers.pcHi + 1) | 0 : registers.pcHi);
+    operands.code = registers.bytes;
+    operands.codeAt = source;
+    this.stepDecoded(decoded, system, false);
   }
 
   miss(): number {
@@ -242,16 +265,21 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
 
   /** Executes the instruction at the pc, or takes its exception; then the debug traps that follow it. */
   private stepOne(): void {
-    const { registers } = this;
-    const wasTraced = registers.hasFlag(RFLAGS.TF);
-    const debugState = registers.get(CELL.debugState);
+    const wasTraced = this.registers.hasFlag(RFLAGS.TF);
     if (this.access.isWatched && this.isAtBreakpoint()) return this.raiseFault();
     const decoded = this.fetch.next();
     if (decoded === undefined) return this.raiseFault();
+    this.stepDecoded(decoded, systemSemanticsOf(decoded.id), wasTraced);
+  }
+
+  /** The same, of an instruction that has been fetched; `system` is what it does if TypeScript executes it. */
+  private stepDecoded(decoded: Decoded, system: SystemSemantics | undefined, wasTraced: boolean): void {
+    const { registers } = this;
+    const debugState = registers.get(CELL.debugState);
     this.decoded = decoded;
     registers.set(CELL.stepTransferred, 0);
     if (debugState !== 0) registers.set(CELL.debugState, debugState & ~RESUME_FLAG);
-    const outcome = this.perform();
+    const outcome = this.perform(decoded, system);
     switch (outcome) {
       case "done":
         if (!this.completeStep()) return this.failStep(debugState);
@@ -307,11 +335,9 @@ export class HartCore implements X86Hart, EngineHart, SystemHart, InterpreterHos
     return true;
   }
 
-  private perform(): SystemOutcome {
-    const { decoded, operands } = this;
-    const system = systemSemanticsOf(decoded.id);
+  private perform(decoded: Decoded, system: SystemSemantics | undefined): SystemOutcome {
     if (system === undefined) return this.computation.execute(decoded);
-    operands.locate(decoded);
+    if (decoded.operandCount > 0) this.operands.locate(decoded);
     return system(this, decoded);
   }
 

@@ -19,6 +19,8 @@ export class Operands implements ExactHart {
   /** What `read` gave, zero-extended. */
   valueLo = 0;
   valueHi = 0;
+  /** Where the stack pointer leads in the machine's memory, while it is viewed; else -1. */
+  private viewed = -1;
 
   constructor(registers: Registers, access: MemoryAccess) {
     this.registers = registers;
@@ -142,6 +144,12 @@ export class Operands implements ExactHart {
 
   /** Reads a stack slot that is `offset` bytes above the stack pointer into `valueLo` and `valueHi`; false notes a fault. */
   readStack(offset: number, size: number): boolean {
+    const { viewed } = this;
+    if (viewed >= 0 && size === 8) {
+      this.valueLo = this.registers.words[(viewed + offset) >> 2] ?? 0;
+      this.valueHi = this.registers.words[(viewed + offset + 4) >> 2] ?? 0;
+      return true;
+    }
     if (!this.locateStack(offset, size, "load")) return false;
     const { access } = this;
     if (!access.load(size, access.linearLo, access.linearHi)) return false;
@@ -155,6 +163,20 @@ export class Operands implements ExactHart {
     const { access, registers } = this;
     registers.setWords(CELL.stepValue, lo, hi);
     return access.store(size, access.linearLo, access.linearHi);
+  }
+
+  /**
+   * Until `endView` slots of 8 bytes among the first `size` above the stack pointer are read without translation, if they lie in one page
+   * that has one, and nothing else looks at accesses.
+   */
+  viewStack(size: number): void {
+    const { registers, access } = this;
+    const isPlain = registers.codeMode === 64 && !access.isChecked && (registers.rspLo & 7) === 0;
+    this.viewed = isPlain ? access.findBytes("load", registers.rspLo, registers.rspHi, size) : -1;
+  }
+
+  endView(): void {
+    this.viewed = -1;
   }
 
   private locateStack(offset: number, size: number, access: AccessType): boolean {

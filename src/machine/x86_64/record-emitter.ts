@@ -568,6 +568,19 @@ export abstract class RecordEmitter extends BaseEmitter implements X86Emitter {
     return size === 4 ? i64.and(value, i64.constWords(0, -1)) : i64.and(value, i64.const(2 ** (size * 8) - 1));
   }
 
+  state32(cell: number): I32 {
+    return this.cell32(cell);
+  }
+
+  state64(cell: number): I64 {
+    return this.cell64(cell);
+  }
+
+  setState64(cell: number, value: I64): void {
+    const stored = this.let(value);
+    this.storeCell64(cell, () => stored.get());
+  }
+
   protected cell32(cell: number): I32 {
     return this.f.load("i32", this.i32.const(0), cell);
   }

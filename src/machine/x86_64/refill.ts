@@ -2,6 +2,7 @@
  * What the interpreter most often asks the host for: a translation that the TLB lacks. It is filled in, and the instruction is
  * interpreted again, which costs a tenth of its execution by the exact tier.
  */
+import type { Mnemonic } from "../../isa/x86_64/instructions.ts";
 import { GPR } from "../../isa/x86_64/registers.ts";
 import type { TlbSet } from "../engine/tlb.ts";
 import type { MemoryAccess } from "./access.ts";
@@ -32,19 +33,33 @@ export class Refill {
     this.tlbs = tlbs;
   }
 
-  /** Whether the instruction of the record lacked a translation that it now has. */
-  fill(record: number): boolean {
+  /**
+   * Whether the instruction of the record lacked a translation that it now has; or "faulted" where there is none, the exception is noted,
+   * and the instruction has no other that would come before it.
+   */
+  fill(record: number): Outcome {
     const shape = this.code.shapeOf(record);
-    if (shape === undefined) return false;
-    const operand = shape.operands.findIndex(({ letter }) => letter === "m");
-    const isFilled = operand >= 0 && this.fillOperand(record, shape, operand);
-    return this.fillStack(shape) || isFilled;
+    if (shape === undefined) return "other";
+    const facts = factsOf(shape);
+    const { operand } = facts;
+    const ofOperand = operand < 0 ? "other" : this.fillOperand(record, shape, operand);
+    if (ofOperand === "faulted") return this.isOnlyFault(facts) ? "faulted" : "other";
+    const ofStack = facts.usesStack ? this.fillStack(shape) : "other";
+    if (ofStack === "faulted") return operand < 0 ? "faulted" : "other";
+    return ofOperand === "filled" || ofStack === "filled" ? "filled" : "other";
   }
 
-  private fillOperand(record: number, shape: Shape, operand: number): boolean {
+  /** Whether a page fault of the memory operand, at `lo`, is what the exact tier would come to as well. */
+  private isOnlyFault({ isSimple, isVector, isAligned }: ShapeFacts): boolean {
+    if (!isSimple) return false;
+    if (isVector && this.registers.get(CELL.sseReady) === 0) return false;
+    return !isAligned || (this.lo & 15) === 0;
+  }
+
+  private fillOperand(record: number, shape: Shape, operand: number): Outcome {
     const { code } = this;
     const use = memoryUseOf(code.field(record, RECORD.id), operand);
-    if (use === "none" || use === "own") return false;
+    if (use === "none" || use === "own") return "other";
     const displacement = code.wordField(record, RECORD.disp);
     this.lo = displacement >>> 0;
     this.hi = displacement >> 31;
@@ -56,7 +71,7 @@ export class Refill {
     return this.fillAt(use === "read" ? "load" : "store", shape.operands[operand]?.size ?? 1);
   }
 
-  private fillStack({ mnemonic }: Shape): boolean {
+  private fillStack({ mnemonic }: Shape): Outcome {
     switch (mnemonic) {
       case "push":
       case "call":
@@ -72,7 +87,7 @@ export class Refill {
         this.add(CELL.gpr + (mnemonic === "leave" ? GPR.rbp : GPR.rsp) * 8, 0);
         return this.fillAt("load", SLOT);
       default:
-        return false;
+        return "other";
     }
   }
 
@@ -84,13 +99,53 @@ export class Refill {
     this.hi += shift === 0 ? hi : (hi << shift) | (lo >>> (32 - shift));
   }
 
-  private fillAt(access: "load" | "store", size: number): boolean {
+  private fillAt(access: "load" | "store", size: number): Outcome {
     const { tlbs } = this;
     const lo = this.lo | 0;
     const hi = (this.hi + Math.floor(this.lo / TWO_32)) | 0;
-    if (!isCanonical(hi) || (lo & PAGE_MASK) + size > PAGE_MASK + 1 || tlbs.find(access, lo, hi) >= 0) return false;
-    if (this.access.translate(access, lo, hi) < 0) return false;
+    if (!isCanonical(hi) || (lo & PAGE_MASK) + size > PAGE_MASK + 1 || tlbs.find(access, lo, hi) >= 0) return "other";
+    if (this.access.translate(access, lo, hi) < 0) return "faulted";
     const index = tlbs.find(access, lo, hi);
-    return index >= 0 && tlbs.isForInterpreter(index);
+    return index >= 0 && tlbs.isForInterpreter(index) ? "filled" : "other";
   }
+}
+
+type Outcome = "filled" | "faulted" | "other";
+
+interface ShapeFacts {
+  /** Which operand is memory; -1 where none is. */
+  readonly operand: number;
+  readonly usesStack: boolean;
+  /** A page fault is all that can keep it from being executed, but for what the next two say. */
+  readonly isSimple: boolean;
+  readonly isVector: boolean;
+  readonly isAligned: boolean;
+}
+
+const STACK: ReadonlySet<Mnemonic> = new Set<Mnemonic>(["push", "pop", "call", "ret", "leave"]);
+const SIMPLE_INTEGER: ReadonlySet<Mnemonic> = new Set<Mnemonic>(
+  "mov movzx movsx movsxd add sub adc sbb and or xor cmp test inc dec neg not".split(" ") as Mnemonic[],
+);
+const SIMPLE_VECTOR: ReadonlySet<Mnemonic> = new Set<Mnemonic>(
+  "movups movdqu movupd movss movsd movaps movdqa movapd".split(" ") as Mnemonic[],
+);
+const ALIGNED: ReadonlySet<Mnemonic> = new Set<Mnemonic>(["movaps", "movdqa", "movapd"]);
+
+const factsByShape = new Map<Shape, ShapeFacts>();
+
+function factsOf(shape: Shape): ShapeFacts {
+  let facts = factsByShape.get(shape);
+  if (facts === undefined) {
+    const { mnemonic, operands } = shape;
+    const isVector = SIMPLE_VECTOR.has(mnemonic);
+    facts = {
+      operand: operands.findIndex(({ letter }) => letter === "m"),
+      usesStack: STACK.has(mnemonic),
+      isSimple: isVector || SIMPLE_INTEGER.has(mnemonic),
+      isVector,
+      isAligned: ALIGNED.has(mnemonic),
+    };
+    factsByShape.set(shape, facts);
+  }
+  return facts;
 }

@@ -80,10 +80,7 @@ export class Segmentation {
     const { lo, hi } = addWords(registers.get(base), registers.get(base + 4), offset);
     this.addressLo = lo;
     this.addressHi = hi;
-    access.selectImplicit();
-    const isRead = access.load(size, lo, hi);
-    access.selectContext();
-    if (!isRead) return "faulted";
+    if (!access.loadImplicit(size, lo, hi)) return "faulted";
     words[2] = 0;
     words[3] = 0;
     for (let i = 0; i < size / 4; i++) words[i] = registers.get(CELL.stepValue + i * 4);
@@ -289,14 +286,13 @@ export class Segmentation {
     }
   }
 
-  /** Reads a field of the TSS into the step value; the caller selects the TLB context again. */
+  /** Reads a field of the TSS into the step value. */
   readTask(offset: number, size: number, external: number): boolean {
     const { registers, access } = this;
     const isInside = offset + size - 1 <= registers.get(segmentLimit(TR)) >>> 0;
     if (!isInside) return this.fail(VECTOR.TS, registers.get(segmentSelector(TR)), external);
     const { lo, hi } = addWords(registers.get(segmentBase(TR)), registers.get(segmentBase(TR) + 4), offset);
-    access.selectImplicit();
-    return access.load(size, lo, hi);
+    return access.loadImplicit(size, lo, hi);
   }
 
   // --- System segments ---------------------------------------------------------------------------------------------

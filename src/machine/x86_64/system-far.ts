@@ -40,6 +40,16 @@ const fault = (hart: SystemHart, vector: number, errorCode = 0): SystemOutcome =
 // --- Returns -------------------------------------------------------------------------------------------------------
 
 const iret: SystemSemantics = (hart, decoded) => {
+  hart.operands.viewStack(IRET_FRAME);
+  const outcome = returnFromInterrupt(hart, decoded);
+  hart.operands.endView();
+  return outcome;
+};
+
+/** What 64-bit code pops. */
+const IRET_FRAME = 5 * 8;
+
+const returnFromInterrupt: SystemSemantics = (hart, decoded) => {
   const { registers, operands } = hart;
   registers.set(CELL.nmiBlocked, 0);
   // Without task switches there is no task to return to.
@@ -209,15 +219,14 @@ function transferThroughGate(hart: SystemHart, gateSelector: number, kind: "call
   } else if (kind === "call") {
     const isRead = segmentation.readTask(TSS64.rsp0 + privilege * 8, 8, 0);
     const stack = addWords(registers.get(CELL.stepValue), registers.get(CELL.stepValue + 4), -32);
-    if (!isRead || !isCanonical(stack.hi)) {
-      access.selectContext();
-      return isRead ? fault(hart, VECTOR.SS) : "faulted";
-    }
+    if (!isRead) return "faulted";
+    if (!isCanonical(stack.hi)) return fault(hart, VECTOR.SS);
     const frame = new Int32Array(8);
     frame.set([registers.get(CELL.nextPc), registers.get(CELL.nextPc + 4)], 0);
     frame[2] = registers.get(segmentSelector(SEGMENT.cs));
     frame.set([registers.rspLo, registers.rspHi], 4);
     frame[6] = registers.get(segmentSelector(SEGMENT.ss));
+    access.selectImplicit();
     const isWritten = access.writeBytes(stack.lo, stack.hi, new Uint8Array(frame.buffer));
     access.selectContext();
     if (!isWritten) return "faulted";

@@ -22,11 +22,8 @@ type PortSize = 1 | 2 | 4;
 
 /** Whether the hart may access ports; false notes the fault. */
 function mayAccess(hart: SystemHart, port: number, size: number): boolean {
-  const { registers, access } = hart;
-  if (registers.cpl <= registers.iopl) return true;
-  const allowed = isInBitmap(hart, port, size);
-  access.selectContext();
-  return allowed;
+  const { registers } = hart;
+  return registers.cpl <= registers.iopl || isInBitmap(hart, port, size);
 }
 
 function isInBitmap({ registers, access, segmentation }: SystemHart, port: number, size: number): boolean {
