@@ -71,6 +71,12 @@ eachArch(({ arch, test }) => {
     assert.notEqual(second, first);
     assert.equal(user.call("shmat", first, 0, 0), "EINVAL");
     assert.equal(user.call("shmctl", first, IPC_RMID, 0), "EINVAL");
+    // The next id may be asked for; where its index is taken, the next free one follows.
+    const ask = (id: number): unknown => SYSTEM_FILES.get("sys/kernel/shm_next_id")?.write?.(k, String(id));
+    assert.equal(ask(7 * 32768 + 5), 0);
+    assert.equal(user.must("shmget", IPC_PRIVATE, 100, 0o600), 7 * 32768 + 5);
+    assert.equal(ask(9 * 32768 + 5), 0);
+    assert.equal(user.must("shmget", IPC_PRIVATE, 100, 0o600), 9 * 32768 + 6);
     isFine(k);
   });
 

@@ -34,6 +34,7 @@ export function createSharedMemoryState(): SharedMemoryState {
   return {
     segments: new Map(),
     keys: new Map(),
+    wantedId: -1,
     nextSequence: 0,
     lastIndex: -1,
     leaver: undefined,
@@ -164,9 +165,12 @@ export function describeSegment(segment: Segment): SharedSegmentFields {
 /** The lowest free index, with the next sequence number each time that an index is not above the one before (ipc_addid). */
 function takeId(state: SharedMemoryState): number | "ENOSPC" {
   if (state.segments.size >= state.limits.segments) return "ENOSPC";
-  let index = 0;
+  const { wantedId } = state;
+  state.wantedId = -1;
+  let index = wantedId === -1 ? 0 : wantedId % INDICES;
   while (state.segments.has(index)) index += 1;
   if (index >= INDICES) return "ENOSPC";
+  if (wantedId !== -1) return wantedId - (wantedId % INDICES) + index;
   if (index <= state.lastIndex) state.nextSequence = (state.nextSequence + 1) % SEQUENCES;
   state.lastIndex = index;
   return state.nextSequence * INDICES + index;

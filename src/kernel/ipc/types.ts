@@ -11,6 +11,8 @@ export interface SharedMemoryState {
   readonly segments: Map<number, Segment>;
   /** Ids by key, of segments that are not removed; IPC_PRIVATE is no key. */
   readonly keys: Map<number, number>;
+  /** The id that the next segment is to have if its index is free, from /proc/sys/kernel/shm_next_id; -1: any. */
+  wantedId: number;
   /** Sequence number of the next segment, and the index that the last one got. */
   nextSequence: number;
   lastIndex: number;

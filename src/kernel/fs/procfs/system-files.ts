@@ -63,6 +63,7 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ["sys/kernel/random/entropy_avail", constant(256)],
   ["sys/kernel/random/poolsize", constant(256)],
   ["sys/kernel/random/uuid", { read: (k) => `${uuid(k.state.config.randomSeed, k.state.counters.systemCalls)}\n` }],
+  ["sys/kernel/shm_next_id", { read: (k) => `${k.state.sharedMemory.wantedId}\n`, write: setNextSegment }],
   ["sys/kernel/shmall", sharedMemoryLimit("allPages")],
   ["sys/kernel/shmmax", sharedMemoryLimit("maximumBytes")],
   ["sys/kernel/shmmni", { read: (k) => `${k.state.sharedMemory.limits.segments}\n`, write: setSegmentLimit }],
@@ -91,6 +92,12 @@ function sharedMemoryLimit(which: "allPages" | "maximumBytes"): SystemFile {
       return 0;
     },
   };
+}
+
+function setNextSegment(k: Kernel, value: string): 0 | Errno {
+  if (!/^[0-9]{1,10}$/.test(value) || Number(value) > 0x7fff_ffff) return "EINVAL";
+  k.state.sharedMemory.wantedId = Number(value);
+  return 0;
 }
 
 function setSegmentLimit(k: Kernel, value: string): 0 | Errno {
