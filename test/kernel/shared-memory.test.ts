@@ -12,13 +12,17 @@ import { cloneAddressSpace, releaseAddressSpace } from "../../src/kernel/mem/add
 import { checkInvariants } from "../../src/kernel/mem/checker.ts";
 import { handlePageFault } from "../../src/kernel/mem/fault.ts";
 import { freeFrameCount } from "../../src/kernel/mem/frames.ts";
+import { reclaimFrames } from "../../src/kernel/mem/reclaim.ts";
 import { findRegion } from "../../src/kernel/mem/regions.ts";
+import { swapOn } from "../../src/kernel/mem/swap-areas.ts";
+import { swapTotals } from "../../src/kernel/mem/swap-slots.ts";
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
 import { copyFromUser, copyToUser } from "../../src/kernel/mem/user-memory.ts";
 import { futexKey } from "../../src/kernel/process/futex.ts";
 import { PAGE_SIZE, virtAddr } from "../../src/lib/address.ts";
 import { eachArch } from "../support/architectures.ts";
-import { createFileKernel, type User } from "../support/file-kernel.ts";
+import { BUFFER, BUFFER_LENGTH, createFileKernel, type User } from "../support/file-kernel.ts";
+import { createMemoryDevice } from "../support/memory-device.ts";
 
 const RW = PROT_READ | PROT_WRITE;
 const KEY = 0x1234;
@@ -149,6 +153,64 @@ eachArch(({ arch, test }) => {
     user.must("fallocate", fd, 3, 0, PAGE_SIZE);
     poke(k, user.process, at + 3 * PAGE_SIZE, 1);
     assert.equal(peek(k, user.process, at + PAGE_SIZE), 1);
+    isFine(k);
+  });
+
+  test("pages of files in memory go out to swap, and reads, writes, mappings, holes and truncation find them there", () => {
+    const host = { blockDevices: new Map([["swap0", createMemoryDevice(1000)]]) };
+    const { k, user, addProcess } = createFileKernel(arch, { host });
+    assert.equal(swapOn(k, "swap0"), 0);
+    const { free } = swapTotals(k);
+    const other = addProcess();
+    const id = user.must("shmget", IPC_PRIVATE, 6 * PAGE_SIZE, 0o600);
+    const fd = user.must("memfd_create", "m", 0);
+    const fill = (): number => user.put(new Uint8Array(6 * PAGE_SIZE).fill(65));
+    user.must("pwrite64", fd, fill(), 6 * PAGE_SIZE, 0);
+    const [here, there] = [user.must("shmat", id, 0, 0), other.must("shmat", id, 0, 0)];
+    for (let page = 0; page < 6; page++) poke(k, user.process, here + page * PAGE_SIZE, page + 1);
+    const evict = (): void => {
+      while (reclaimFrames(k, 1000) > 0);
+      assert.equal(user.process.files.descriptors[fd]?.file.inode.vmo?.pages.resident, 0);
+    };
+    evict();
+    assert.equal(k.state.files.memory.filesystem.usedBytes, 12 * PAGE_SIZE);
+    isFine(k);
+    assert.equal(peek(k, other.process, there + 5 * PAGE_SIZE), 6);
+    poke(k, other.process, there + 4 * PAGE_SIZE, 55);
+    assert.equal(peek(k, user.process, here + 4 * PAGE_SIZE), 55);
+    user.must("pread64", fd, user.put("..."), 3, PAGE_SIZE - 1);
+    assert.equal(Buffer.from(user.get(3)).toString(), "AAA");
+    evict();
+    user.must("pwrite64", fd, user.put("bb"), 2, 2 * PAGE_SIZE - 1);
+    evict();
+    user.must("fallocate", fd, 3, 3 * PAGE_SIZE + 1, PAGE_SIZE);
+    user.must("ftruncate", fd, 5 * PAGE_SIZE + 1);
+    evict();
+    user.must("ftruncate", fd, 6 * PAGE_SIZE);
+    const at = user.must("mmap", 0, 6 * PAGE_SIZE, RW, MAP_SHARED, fd, 0);
+    const bytes = [2 * PAGE_SIZE - 2, 2 * PAGE_SIZE - 1, 2 * PAGE_SIZE, 3 * PAGE_SIZE, 3 * PAGE_SIZE + 1].concat([
+      4 * PAGE_SIZE,
+      4 * PAGE_SIZE + 1,
+      5 * PAGE_SIZE,
+      5 * PAGE_SIZE + 1,
+    ]);
+    assert.deepEqual(
+      bytes.map((offset) => peek(k, user.process, at + offset)),
+      [65, 98, 98, 65, 0, 0, 65, 65, 0],
+    );
+    evict();
+    user.must("shmctl", id, IPC_RMID, 0);
+    for (const [each, address] of [
+      [user, here],
+      [other, there],
+    ] as const)
+      each.must("shmdt", address);
+    user.must("munmap", at, 6 * PAGE_SIZE);
+    user.must("close", fd);
+    assert.equal(k.state.files.memory.filesystem.usedBytes, 0);
+    user.must("munmap", BUFFER, BUFFER_LENGTH);
+    other.must("munmap", BUFFER, BUFFER_LENGTH);
+    assert.equal(swapTotals(k).free, free);
     isFine(k);
   });
 
