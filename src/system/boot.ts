@@ -309,6 +309,7 @@ function startUserSpace(k: Kernel, options: BootOptions): void {
   mountAt(k, root, "dev", "devfs");
   mountOver(k, "/dev/shm", "tmpfs");
   mountAt(k, root, "proc", "procfs");
+  mountAt(k, root, "sys", "sysfs");
   if (options.init === undefined) {
     const reaper = createReaper(k);
     if (typeof reaper === "string") throw new KernelBug(`no reaper: ${reaper}`);
@@ -346,7 +347,7 @@ function mountRoot(k: Kernel, options: BootOptions): PathRef {
 }
 
 /** Mounts a file system of the kernel's own, where the root has or can be given the directory. */
-function mountAt(k: Kernel, root: PathRef, name: string, kind: "devfs" | "procfs"): void {
+function mountAt(k: Kernel, root: PathRef, name: string, kind: "devfs" | "procfs" | "sysfs"): void {
   const { filesystem } = root.inode;
   if (typeof resolveFromRoot(k, `/${name}`) === "string" && !root.mount.flags.readOnly) {
     filesystemOperations(filesystem).create(k, root.inode, name, { kind: "directory", mode: 0o755, uid: 0, gid: 0 });
@@ -355,7 +356,7 @@ function mountAt(k: Kernel, root: PathRef, name: string, kind: "devfs" | "procfs
 }
 
 /** Mounts a new file system on a directory that is there; the log says if that is not possible. */
-function mountOver(k: Kernel, path: string, kind: "devfs" | "procfs" | "tmpfs"): void {
+function mountOver(k: Kernel, path: string, kind: "devfs" | "procfs" | "sysfs" | "tmpfs"): void {
   const place = resolveFromRoot(k, path);
   const mounted = typeof place === "string" ? place : mountFilesystem(k, kind, place);
   if (typeof mounted === "string") k.probes.log?.(`cannot mount ${kind} on ${path}: ${mounted}`);

@@ -45,4 +45,19 @@ eachArch(({ arch, test }) => {
       "below",
     ]);
   });
+
+  test("/sys tells how private memory gets large pages, and lets it be changed", async () => {
+    const output = await run(
+      `cd /sys/kernel/mm/transparent_hugepage; cat enabled hpage_pmd_size
+       for word in madvise sometimes never; do echo $word > enabled 2>/dev/null || echo refused; cat enabled; done`,
+    );
+    assert.deepEqual(output.trim().split("\n"), [
+      "[always] madvise never",
+      "2097152",
+      "always [madvise] never",
+      "refused",
+      "always [madvise] never",
+      "always madvise [never]",
+    ]);
+  });
 });

@@ -25,6 +25,7 @@ export const UMOUNT_NOFOLLOW = 8;
 /** f_type of statfs. */
 export const TMPFS_MAGIC = 0x0102_1994;
 export const PROC_SUPER_MAGIC = 0x9fa0;
+export const SYSFS_MAGIC = 0x6265_6572;
 export const PIPEFS_MAGIC = 0x5049_5045;
 export const ANON_INODE_FS_MAGIC = 0x0904_1934;
 export const V9FS_MAGIC = 0x0102_1997;

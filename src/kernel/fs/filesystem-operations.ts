@@ -14,6 +14,7 @@ export function filesystemOperations({ kind }: Filesystem): FilesystemOperations
     case "anonymous":
       return tmpfsOperations;
     case "procfs":
+    case "sysfs":
       return procfsOperations;
     case "hostfs":
       return hostfsOperations;

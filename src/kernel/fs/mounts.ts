@@ -10,7 +10,7 @@ import { createDevfs } from "./devfs.ts";
 import { createHostfs } from "./hostfs.ts";
 import { failed } from "./inode.ts";
 import { pathOf, rootRef } from "./mount-table.ts";
-import { createProcfs } from "./procfs/tree.ts";
+import { createProcfs, createSysfs } from "./procfs/tree.ts";
 import { createTmpfs, tmpfsOperations } from "./tmpfs.ts";
 import type { Filesystem, Inode, Mount, PathRef } from "./types.ts";
 
@@ -32,7 +32,7 @@ export interface MountOptions {
  */
 export function mountFilesystem(
   k: Kernel,
-  kind: "tmpfs" | "devfs" | "procfs" | "hostfs",
+  kind: "tmpfs" | "devfs" | "procfs" | "sysfs" | "hostfs",
   over: PathRef | undefined,
   options: MountOptions = {},
 ): Mount | Errno {
@@ -48,7 +48,7 @@ export function mountFilesystem(
 
 function createOfKind(
   k: Kernel,
-  kind: "tmpfs" | "devfs" | "procfs" | "hostfs",
+  kind: "tmpfs" | "devfs" | "procfs" | "sysfs" | "hostfs",
   options: MountOptions,
 ): Filesystem | Errno {
   const frames = Math.floor(k.memory.size / PAGE_SIZE);
@@ -65,6 +65,8 @@ function createOfKind(
       return createDevfs(k, options.source ?? "devtmpfs");
     case "procfs":
       return createProcfs(k, options.source ?? "proc");
+    case "sysfs":
+      return createSysfs(k, options.source ?? "sysfs");
     case "hostfs":
       return createHostfs(k, options.source ?? "");
   }

@@ -100,7 +100,7 @@ export interface Filesystem {
 }
 
 /** Behaviour that mounts may select by name. */
-export type FilesystemKind = "tmpfs" | "devfs" | "procfs" | "hostfs" | "anonymous";
+export type FilesystemKind = "tmpfs" | "devfs" | "procfs" | "sysfs" | "hostfs" | "anonymous";
 
 export interface Mount {
   readonly id: number;

@@ -17,6 +17,7 @@ const KINDS = {
   tmpfs: "tmpfs",
   ramfs: "tmpfs",
   proc: "procfs",
+  sysfs: "sysfs",
   devtmpfs: "devfs",
   hostfs: "hostfs",
 } as const;

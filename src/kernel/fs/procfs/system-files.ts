@@ -6,6 +6,7 @@ import { now, type Kernel } from "../../kernel.ts";
 import type { Mount } from "../types.ts";
 import { maximumThreads, RESERVED_PIDS } from "../../process/create.ts";
 import { MEMORY_SETTINGS } from "./memory-settings.ts";
+import { SYSFS_DIRECTORIES, SYSFS_FILES } from "./sysfs-files.ts";
 import { escapePath, ticks } from "./text.ts";
 
 interface SystemFile {
@@ -29,6 +30,7 @@ export const SYSTEM_DIRECTORIES: ReadonlySet<string> = new Set([
   "sys/kernel/random",
   "sys/vm",
   "sysvipc",
+  ...SYSFS_DIRECTORIES,
 ]);
 
 /** By path below /proc. */
@@ -36,7 +38,7 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ["cmdline", { read: (k) => `${k.state.config.commandLine}\n` }],
   ["cpuinfo", { read: (k) => k.arch.cpuInfo(k) }],
   ["devices", constant("Character devices:\n  1 mem\n  4 tty\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:")],
-  ["filesystems", constant("nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\thostfs")],
+  ["filesystems", constant("nodev\tsysfs\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\thostfs")],
   ["loadavg", { read: loadAverage }],
   ["meminfo", { read: memoryInfo }],
   ["partitions", constant("major minor  #blocks  name\n")],
@@ -71,6 +73,7 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ["sys/kernel/threads-max", { read: (k) => `${maximumThreads(k)}\n` }],
   ["sys/kernel/version", constant(KERNEL_VERSION)],
   ...MEMORY_SETTINGS,
+  ...SYSFS_FILES,
   ["sysvipc/shm", { read: sharedMemorySegments }],
 ]);
 
@@ -247,7 +250,14 @@ function statistics(k: Kernel): string {
   ].join("\n");
 }
 
-const TYPE_NAMES = { tmpfs: "tmpfs", devfs: "devtmpfs", procfs: "proc", hostfs: "hostfs", anonymous: "none" } as const;
+const TYPE_NAMES = {
+  tmpfs: "tmpfs",
+  devfs: "devtmpfs",
+  procfs: "proc",
+  sysfs: "sysfs",
+  hostfs: "hostfs",
+  anonymous: "none",
+} as const;
 
 function mountFlags({ flags }: Mount): string {
   return [

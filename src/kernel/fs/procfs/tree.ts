@@ -4,11 +4,12 @@
 //         ── meminfo … sys/kernel/hostname        system-files.ts, by path
 //         ── PID ── status maps …                 process-files.ts, by name
 //               ── fd/N, fdinfo/N, task/TID       tables of that process
+//   /sys  ── kernel/mm …                          sysfs-files.ts, by path: a file system of its own, made in the same way
 //
 // Inodes are made anew at every lookup; the number, a hash of what the inode stands for, says that two are the same.
 
 import type { Errno } from "../../../abi/linux/errno.ts";
-import { PROC_SUPER_MAGIC } from "../../../abi/linux/mount.ts";
+import { PROC_SUPER_MAGIC, SYSFS_MAGIC } from "../../../abi/linux/mount.ts";
 import type { Kernel } from "../../kernel.ts";
 import { createInode } from "../inode.ts";
 import { describeFile } from "../magic-links.ts";
@@ -24,6 +25,7 @@ import type {
   ProcNode,
 } from "../types.ts";
 import { PROCESS_FILES, PROCESS_LINKS } from "./process-files.ts";
+import { SYSFS_ROOT } from "./sysfs-files.ts";
 import { SYSTEM_DIRECTORIES, SYSTEM_FILES } from "./system-files.ts";
 
 /** What a name in a directory of /proc stands for. */
@@ -36,6 +38,13 @@ interface Child {
 export function createProcfs(k: Kernel, source: string): Filesystem {
   const filesystem = createFilesystem("procfs", k.state.nextIds.mount++, source, undefined);
   filesystem.root = makeInode(k, filesystem, { node: { entry: "" }, kind: "directory", mode: 0o555 });
+  filesystem.root.references = 1;
+  return filesystem;
+}
+
+export function createSysfs(k: Kernel, source: string): Filesystem {
+  const filesystem = createFilesystem("sysfs", k.state.nextIds.mount++, source, undefined);
+  filesystem.root = makeInode(k, filesystem, { node: { entry: SYSFS_ROOT }, kind: "directory", mode: 0o555 });
   filesystem.root.references = 1;
   return filesystem;
 }
@@ -72,8 +81,8 @@ export const procfsOperations: FilesystemOperations = {
   truncate: () => 0,
   refresh: () => 0,
   setAttributes: () => "EPERM",
-  statfs: () => ({
-    type: PROC_SUPER_MAGIC,
+  statfs: (_k, { kind }) => ({
+    type: kind === "sysfs" ? SYSFS_MAGIC : PROC_SUPER_MAGIC,
     blockSize: 4096,
     blocks: 0,
     free: 0,
