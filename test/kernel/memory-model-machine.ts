@@ -20,6 +20,7 @@ import { SEGMENT_ATTRIBUTES, SELECTORS } from "../../src/kernel/arch/x86_64/hart
 import { createFileTable } from "../../src/kernel/fs/descriptors.ts";
 import { mountFilesystem } from "../../src/kernel/fs/mounts.ts";
 import { resolveFromRoot } from "../../src/kernel/fs/path.ts";
+import { tmpfsOperations } from "../../src/kernel/fs/tmpfs.ts";
 import type { PathRef } from "../../src/kernel/fs/types.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { createAddressSpace } from "../../src/kernel/mem/address-space.ts";
@@ -42,6 +43,7 @@ import { highHalf } from "../../src/lib/word64.ts";
 import type { AccessType } from "../../src/machine/hart.ts";
 import type { PhysicalMemory } from "../../src/machine/physical-memory.ts";
 import { createMemoryDevice } from "../support/memory-device.ts";
+import { createMemoryDirectory, type MemoryDirectory } from "../support/memory-directory.ts";
 import { createMemoryKernel } from "../support/memory-kernel.ts";
 import { EXECUTE, PAGE, READ, WRITE, type Access, type AccessOutcome } from "./memory-model.ts";
 
@@ -62,6 +64,8 @@ export interface Subject {
   readonly k: Kernel;
   readonly arch: ArchitectureName;
   readonly root: PathRef;
+  /** The folder of the host that is mounted on /h. */
+  readonly folder: MemoryDirectory;
   /** By hart: whose address space it is in. */
   readonly running: (User | undefined)[];
   /** Called while harts have still to drop translations, before they take their interrupts. */
@@ -92,13 +96,19 @@ export function createSubject(
   const { harts, memoryBytes, maxAsid, swapPages } = options;
   const blockDevices = new Map(swapPages === 0 ? [] : [["swap0", createMemoryDevice(swapPages)]]);
   const changes = maxAsid === undefined ? {} : { maxAsid };
-  const k = createMemoryKernel(arch, { harts, memoryBytes, blockDevices, changes });
+  const folder = createMemoryDirectory();
+  const directories = new Map([["host", folder]]);
+  const k = createMemoryKernel(arch, { harts, memoryBytes, blockDevices, directories, changes });
   if (swapPages > 0) assert.equal(swapOn(k, "swap0"), 0);
   assert.notEqual(typeof mountFilesystem(k, "tmpfs", undefined, { mode: 0o755 }), "string");
   const root = resolveFromRoot(k, "/");
   assert.ok(typeof root !== "string");
+  tmpfsOperations.create(k, root.inode, "h", { kind: "directory", mode: 0o777, uid: 0, gid: 0 });
+  const place = resolveFromRoot(k, "/h");
+  assert.ok(typeof place !== "string");
+  assert.equal(typeof mountFilesystem(k, "hostfs", place, { source: "host" }), "object");
   assert.notEqual(typeof createReaper(k), "string");
-  return { k, arch, root, running: Array.from({ length: harts }, () => undefined), onUnanswered: () => {} };
+  return { k, arch, root, folder, running: Array.from({ length: harts }, () => undefined), onUnanswered: () => {} };
 }
 
 /** A process out of nothing; the others are its descendants. */

@@ -24,8 +24,9 @@ const WINDOWS = [
 const FILE_PAGES = 12;
 /** Segments that operations speak of; of more, the latest. */
 export const SEGMENTS = 4;
-/** Named files, besides memfds. */
-const FILES = 2;
+/** Files, besides memfds; the last one is on the host. */
+export const FILE_NAMES = ["/f0", "/f1", "/h/f2"] as const;
+const FILES = FILE_NAMES.length;
 
 interface Common {
   /** Which process: a slot that may be empty when the operation comes. */

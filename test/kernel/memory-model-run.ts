@@ -29,7 +29,7 @@ import {
   type Subject,
   type User,
 } from "./memory-model-machine.ts";
-import { BREAK_START, SEGMENTS, SLOTS, type Features, type Operation } from "./memory-model-operations.ts";
+import { BREAK_START, FILE_NAMES, SEGMENTS, SLOTS, type Features, type Operation } from "./memory-model-operations.ts";
 import {
   accepts,
   allowsAccess,
@@ -41,6 +41,7 @@ import {
   isBeyondEnd,
   isUniform,
   mappedRun,
+  noteTail,
   objectCell,
   outcomeOf,
   PAGE,
@@ -237,6 +238,7 @@ export class World {
         const expected = mappedRun(slot.model, page, pages) < pages ? "ENOMEM" : 0;
         const result = this.attempt(operation, slot, expected, "msync", page * PAGE, pages * PAGE, abi.MS_SYNC);
         expectSame("msync", result, expected);
+        for (let i = 0; i < pages && result === 0; i++) this.checkStored(slot.model.pages.get(page + i));
         return operation;
       }
       case "write":
@@ -339,7 +341,9 @@ export class World {
       throw new Difference(`mmap chose ${hex(result)}, where something is`);
     }
     unmapModel(model, at, pages);
-    const object = file ?? (shared ? { name: "shared anonymous", length: pages * PAGE, cells: new Map() } : undefined);
+    const object =
+      file ??
+      (shared ? { name: "shared anonymous", length: pages * PAGE, isOnHost: false, cells: new Map() } : undefined);
     for (let i = 0; i < pages; i++) {
       model.pages.set(at + i, {
         rights,
@@ -349,7 +353,8 @@ export class World {
         index: object === undefined ? 0 : offset + i,
         own: undefined,
         kind: file === undefined ? "anonymous" : "file",
-        onFork: "copy",
+        omittedByFork: false,
+        wipedByFork: false,
       });
     }
     return { page: at, pages };
@@ -475,7 +480,8 @@ export class World {
         index: 0,
         own: undefined,
         kind: "heap",
-        onFork: "copy",
+        omittedByFork: false,
+        wipedByFork: false,
       });
     }
     model.breakEnd = address;
@@ -518,10 +524,10 @@ export class World {
       if (entry === undefined) continue;
       if (advice === abi.MADV_DONTNEED && !entry.shared) entry.own = undefined;
       if (advice === abi.MADV_FREE && entry.own !== undefined) entry.own.lenient = "all";
-      if (advice === abi.MADV_DONTFORK) entry.onFork = "drop";
-      if (advice === abi.MADV_WIPEONFORK) entry.onFork = "wipe";
-      if (advice === abi.MADV_DOFORK && entry.onFork === "drop") entry.onFork = "copy";
-      if (advice === abi.MADV_KEEPONFORK && entry.onFork === "wipe") entry.onFork = "copy";
+      if (advice === abi.MADV_DONTFORK) entry.omittedByFork = true;
+      if (advice === abi.MADV_WIPEONFORK) entry.wipedByFork = true;
+      if (advice === abi.MADV_DOFORK) entry.omittedByFork = false;
+      if (advice === abi.MADV_KEEPONFORK) entry.wipedByFork = false;
     }
     return operation;
   }
@@ -559,6 +565,7 @@ export class World {
     }
     cell.lenient = "nothing";
     cell[word === HEAD ? "head" : "tail"] = value;
+    noteTail(entry);
   }
 
   private fileOperation(
@@ -568,16 +575,16 @@ export class World {
     const none = { page: 0, pages: 0 };
     const { model } = slot;
     if (operation.kind === "open") {
-      const name = `/f${operation.file}`;
+      const name = FILE_NAMES[operation.file] ?? "";
       const fd = this.must(operation, slot, "openat", AT_FDCWD, name, O_RDWR_CREAT, 0o644);
-      const file = this.files.get(name) ?? { name, length: 0, cells: new Map() };
+      const file = this.files.get(name) ?? { name, length: 0, isOnHost: name.startsWith("/h/"), cells: new Map() };
       this.files.set(name, file);
       model.files.set(fd, file);
       return none;
     }
     if (operation.kind === "memfd") {
       const fd = this.must(operation, slot, "memfd_create", "m", 0);
-      const file: ModelObject = { name: `memfd ${this.nextName++}`, length: 0, cells: new Map() };
+      const file: ModelObject = { name: `memfd ${this.nextName++}`, length: 0, isOnHost: false, cells: new Map() };
       model.files.set(fd, file);
       this.truncate(operation, slot, fd, file, operation.length);
       return none;
@@ -604,7 +611,12 @@ export class World {
     if (operation.kind === "segment") {
       const length = operation.pages * PAGE;
       const id = this.must(operation, slot, "shmget", IPC_PRIVATE, length, IPC_CREAT_0600);
-      const object = { name: `segment ${this.segments.length}`, length, cells: new Map<number, Cell>() };
+      const object = {
+        name: `segment ${this.segments.length}`,
+        length,
+        isOnHost: false,
+        cells: new Map<number, Cell>(),
+      };
       this.segments.push({ id, object, isRemoved: false });
       return none;
     }
@@ -647,7 +659,8 @@ export class World {
         index,
         own: undefined,
         kind: "segment",
-        onFork: "copy",
+        omittedByFork: false,
+        wipedByFork: false,
       });
     }
     return { page: at, pages };
@@ -848,6 +861,22 @@ export class World {
     throw new Difference(
       `A-1: ${hex(page * PAGE)} holds ${hex(head)} … ${hex(tail)}, not ${hex(cell.head)} … ${hex(cell.tail)} (${cell.lenient} may be zero)`,
     );
+  }
+
+  /** After msync the file of the host has what its shared mapping shows. */
+  private checkStored(entry: ModelPage | undefined): void {
+    if (entry?.shared !== true || entry.object?.isOnHost !== true || isBeyondEnd(entry)) return;
+    const { object, index } = entry;
+    const { bytes } = this.subject.folder.files.get(object.name.slice(3)) ?? { bytes: new Uint8Array() };
+    expectSame("size of the host's file", bytes.length, object.length);
+    const stored = new Uint8Array(PAGE);
+    stored.set(bytes.subarray(index * PAGE, (index + 1) * PAGE));
+    const view = new DataView(stored.buffer);
+    const isCut = index * PAGE + TAIL >= object.length;
+    const { head, tail } = cellOf(entry);
+    expectSame("head in the host's file", view.getInt32(HEAD, true), head);
+    if (!isCut && cellOf(entry).lenient === "nothing")
+      expectSame("tail in the host's file", view.getInt32(TAIL, true), tail);
   }
 
   /** A-10: the regions are the pages that the model has, and what lies between the two words of a page is zero. */

@@ -33,6 +33,8 @@ export interface Cell {
 export interface ModelObject {
   readonly name: string;
   length: number;
+  /** A file of the host: what a mapping writes behind its end may get lost with the page. */
+  readonly isOnHost: boolean;
   readonly cells: Map<number, Cell>;
 }
 
@@ -46,7 +48,9 @@ export interface ModelPage {
   readonly index: number;
   own: Cell | undefined;
   readonly kind: "anonymous" | "heap" | "file" | "segment";
-  onFork: "copy" | "drop" | "wipe";
+  /** MADV_DONTFORK and MADV_WIPEONFORK: a child does not have the page, or has zeros there. */
+  omittedByFork: boolean;
+  wipedByFork: boolean;
 }
 
 export interface ModelProcess {
@@ -125,12 +129,19 @@ export function accepts(page: ModelPage, head: number, tail: number): boolean {
   return true;
 }
 
+/** To be called after each write to the page. */
+export function noteTail(page: ModelPage): void {
+  const { object, index, own } = page;
+  const cell = own === undefined ? object?.cells.get(index) : undefined;
+  if (object?.isOnHost === true && cell !== undefined && index * PAGE + TAIL >= object.length) cell.lenient = "tail";
+}
+
 /** fork: private pages are as they are now and then go their own ways; shared ones stay the same. */
 export function forkModel(parent: ModelProcess): ModelProcess {
   const child: ModelProcess = { ...parent, pages: new Map(), files: new Map(parent.files) };
   for (const [number, page] of parent.pages) {
-    if (page.onFork === "drop") continue;
-    const own = page.own === undefined || page.onFork === "wipe" ? undefined : { ...page.own };
+    if (page.omittedByFork) continue;
+    const own = page.own === undefined || page.wipedByFork ? undefined : { ...page.own };
     child.pages.set(number, { ...page, own });
   }
   return child;
@@ -166,7 +177,8 @@ export function isUniform(process: ModelProcess, first: number, count: number): 
       page.shared === start.shared &&
       page.object === start.object &&
       page.kind === start.kind &&
-      page.onFork === start.onFork &&
+      page.omittedByFork === start.omittedByFork &&
+      page.wipedByFork === start.wipedByFork &&
       (page.object === undefined || page.index === start.index + i);
     if (!isAlike) return false;
   }

@@ -17,6 +17,7 @@ export interface MemoryKernelOptions {
   readonly memoryBytes?: number;
   readonly harts?: number;
   readonly blockDevices?: HostPorts["blockDevices"];
+  readonly directories?: HostPorts["directories"];
   /** What is different from the architecture as it is. */
   readonly changes?: Partial<Arch>;
 }
@@ -37,7 +38,11 @@ export function createMemoryKernel(arch: Architecture, options: MemoryKernelOpti
     arch: { ...platform.arch, ...options.changes },
     machine,
     memory: machine.memory,
-    host: { channels: new Map(), directories: new Map(), blockDevices: options.blockDevices ?? new Map() },
+    host: {
+      channels: new Map(),
+      directories: options.directories ?? new Map(),
+      blockDevices: options.blockDevices ?? new Map(),
+    },
     probes: {},
   };
   BRING_UP[arch](kernel);
