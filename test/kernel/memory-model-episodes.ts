@@ -92,12 +92,26 @@ function report(
   const short = shrink(options, sequence, error);
   const last = replay(options, short) ?? error;
   const lines = short.map((operation) => `  ${describeOperation(operation)}`);
-  return new Error(
+  return new ModelFailure(
+    short,
+    options,
     `VITRINE_MODEL_SEED=${seed} on ${arch}, ${options.harts} harts: ${messageOf(last)}\n` +
       `after ${sequence.length} operations (${messageOf(error)}); ${short.length} that are enough:\n${lines.join("\n")}\n` +
       `${last instanceof Error ? last.stack : ""}`,
-    { cause: error },
   );
+}
+
+/** What a failing episode came to: enough to run it again. */
+export class ModelFailure extends Error {
+  override readonly name = "ModelFailure";
+  readonly operations: readonly Operation[];
+  readonly options: WorldOptions;
+
+  constructor(operations: readonly Operation[], options: WorldOptions, message: string) {
+    super(message);
+    this.operations = operations;
+    this.options = options;
+  }
 }
 
 /** Leaves out parts, halves first, as long as what is left fails in the same way. */

@@ -28,7 +28,7 @@ import { enterSpace } from "../../src/kernel/mem/asid.ts";
 import { handlePageFault } from "../../src/kernel/mem/fault.ts";
 import { reclaimFrames } from "../../src/kernel/mem/reclaim.ts";
 import { answerRequests } from "../../src/kernel/mem/shootdown.ts";
-import { swapOn } from "../../src/kernel/mem/swap-areas.ts";
+import { swapOff, swapOn } from "../../src/kernel/mem/swap-areas.ts";
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
 import { createProcess, createThread } from "../../src/kernel/process/create.ts";
 import { createReaper } from "../../src/kernel/process/exec.ts";
@@ -49,6 +49,8 @@ import { EXECUTE, PAGE, READ, WRITE, type Access, type AccessOutcome } from "./m
 
 const ROWS: ReadonlyMap<string, SyscallRow> = new Map(ALL_CALLS.map((row) => [row.name, row]));
 const SIGCHLD = 17;
+const SWAP_DEVICE = "swap0";
+const SWAPOFF_STEPS = 1000;
 /** An access that goes on faulting after so many faults is a livelock. */
 const FAULT_LIMIT = 4;
 /** Access of the model -> what harts call it. */
@@ -94,12 +96,12 @@ export function createSubject(
   options: { harts: number; memoryBytes: number; maxAsid: number | undefined; swapPages: number },
 ): Subject {
   const { harts, memoryBytes, maxAsid, swapPages } = options;
-  const blockDevices = new Map(swapPages === 0 ? [] : [["swap0", createMemoryDevice(swapPages)]]);
+  const blockDevices = new Map(swapPages === 0 ? [] : [[SWAP_DEVICE, createMemoryDevice(swapPages)]]);
   const changes = maxAsid === undefined ? {} : { maxAsid };
   const folder = createMemoryDirectory();
   const directories = new Map([["host", folder]]);
   const k = createMemoryKernel(arch, { harts, memoryBytes, blockDevices, directories, changes });
-  if (swapPages > 0) assert.equal(swapOn(k, "swap0"), 0);
+  if (swapPages > 0) assert.equal(swapOn(k, SWAP_DEVICE), 0);
   assert.notEqual(typeof mountFilesystem(k, "tmpfs", undefined, { mode: 0o755 }), "string");
   const root = resolveFromRoot(k, "/");
   assert.ok(typeof root !== "string");
@@ -183,6 +185,18 @@ export function reclaimOn(subject: Subject, user: User, hart: number, frames: nu
   enter(subject, user, hart);
   reclaimFrames(subject.k, frames);
   leave(subject, hart);
+}
+
+/** swapoff, to its end, and swapon. "ENOMEM" where there is no room: then the area stays. */
+export function swapOffOn(subject: Subject, user: User, hart: number): string | number {
+  const { k } = subject;
+  let result: string | number = "more";
+  for (let steps = 0; result === "more" && steps < SWAPOFF_STEPS; steps++) {
+    enter(subject, user, hart);
+    result = swapOff(k, SWAP_DEVICE);
+    leave(subject, hart);
+  }
+  return result === 0 ? swapOn(k, SWAP_DEVICE) : result;
 }
 
 /** Lets user mode access `address` on a hart, faults included. "out of memory" leaves it to the caller to try again. */

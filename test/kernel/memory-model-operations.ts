@@ -21,6 +21,8 @@ const WINDOWS = [
   { first: 0x2020_0000 / PAGE - 12, pages: 24 },
   { first: Math.ceil(BREAK_START / PAGE), pages: HEAP_PAGES },
 ] as const;
+/** A stack begins at the end and grows down into the rest. */
+export const STACK_WINDOW = { first: 0x5000_0000 / PAGE, pages: 300 };
 const FILE_PAGES = 12;
 /** Segments that operations speak of; of more, the latest. */
 export const SEGMENTS = 4;
@@ -79,6 +81,12 @@ export type Operation = Common &
     | { readonly kind: "attach"; readonly segment: number; readonly page: number; readonly anywhere: boolean }
     | { readonly kind: "detach"; readonly page: number }
     | { readonly kind: "remove"; readonly segment: number }
+    /** fallocate: pages of a file become holes. */
+    | { readonly kind: "punch"; readonly fd: number; readonly index: number; readonly pages: number }
+    /** All that is swapped out comes back, and the area is used again. */
+    | { readonly kind: "swapoff" }
+    /** A region that grows down, at the top of its window. */
+    | { readonly kind: "stack"; readonly pages: number }
     /** Reclaim takes up to so many frames from whoever has them. */
     | { readonly kind: "evict"; readonly frames: number }
     | { readonly kind: "bad"; readonly what: number }
@@ -146,6 +154,9 @@ const WEIGHTS: readonly (readonly [Operation["kind"], number])[] = [
   ["detach", 1],
   ["remove", 1],
   ["evict", 3],
+  ["punch", 1],
+  ["swapoff", 1],
+  ["stack", 1],
   ["bad", 1],
 ];
 const CHOICES: readonly Operation["kind"][] = WEIGHTS.flatMap(([kind, weight]) =>
@@ -213,6 +224,10 @@ export function nextOperation(
       return features.swap
         ? { ...common, kind, frames: random.pick([1, 1, 4, 32, 1000]) }
         : { ...common, kind: "read", page };
+    case "swapoff":
+      return features.swap && random.chance(1, 8) ? { ...common, kind } : { ...common, kind: "read", page };
+    case "stack":
+      return { ...common, kind, pages: 1 + random.below(3) };
     case "segment":
     case "attach":
     case "detach":
@@ -244,7 +259,7 @@ function fileOperation(
   random: Random,
   process: ModelProcess,
   common: Common,
-  kind: "close" | "truncate" | "to-file" | "from-file" | "bad",
+  kind: "close" | "truncate" | "to-file" | "from-file" | "punch" | "bad",
   page: number,
 ): Operation {
   if (kind === "bad") return { ...common, kind, what: random.below(1000) };
@@ -253,7 +268,10 @@ function fileOperation(
   const fd = random.pick(fds);
   if (kind === "close") return { ...common, kind, fd };
   if (kind === "truncate") return { ...common, kind, fd, length: random.below(FILE_PAGES * 2) * (PAGE / 2) };
-  return { ...common, kind, fd, index: random.below(FILE_PAGES), page };
+  const index = random.below(FILE_PAGES);
+  return kind === "punch"
+    ? { ...common, kind, fd, index, pages: 1 + random.below(4) }
+    : { ...common, kind, fd, index, page };
 }
 
 /** Some pages of a window, or around something that the process has mapped. */
@@ -266,6 +284,10 @@ function range(random: Random, process: ModelProcess): { page: number; pages: nu
     const page = LARGE_WINDOW.first + random.pick([0, 0, 512, random.below(1024)]);
     const room = LARGE_WINDOW.first + LARGE_WINDOW.pages - page;
     return { page, pages: Math.min(room, random.pick([1, 3, 512, 512, 1024])) };
+  }
+  if (random.chance(1, 25)) {
+    const page = STACK_WINDOW.first + STACK_WINDOW.pages - random.pick([1, 2, 4, 10, 40, 290]);
+    return { page, pages: 1 };
   }
   const window = random.pick(WINDOWS);
   const at = random.below(window.pages);

@@ -24,12 +24,21 @@ import {
   parkAll,
   physicalOn,
   reclaimOn,
+  swapOffOn,
   translateOn,
   walkTables,
   type Subject,
   type User,
 } from "./memory-model-machine.ts";
-import { BREAK_START, FILE_NAMES, SEGMENTS, SLOTS, type Features, type Operation } from "./memory-model-operations.ts";
+import {
+  BREAK_START,
+  FILE_NAMES,
+  SEGMENTS,
+  SLOTS,
+  STACK_WINDOW,
+  type Features,
+  type Operation,
+} from "./memory-model-operations.ts";
 import {
   accepts,
   allowsAccess,
@@ -37,6 +46,7 @@ import {
   createModelProcess,
   EXECUTE,
   forkModel,
+  growStack,
   HEAD,
   isBeyondEnd,
   isUniform,
@@ -46,6 +56,7 @@ import {
   outcomeOf,
   PAGE,
   protectModel,
+  punchObject,
   READ,
   TAIL,
   truncateObject,
@@ -70,6 +81,7 @@ const RIGHT_OF: Readonly<Record<Access, number>> = { read: READ, write: WRITE, e
 /** What a call may say when a frame could not be had. */
 const NO_MEMORY: ReadonlySet<SyscallResult> = new Set<SyscallResult>(["ENOMEM", "EAGAIN", "ENOSPC", "EFAULT"]);
 const O_RDWR_CREAT = 0o102;
+const PUNCH_HOLE_KEEP_SIZE = 3;
 const IPC_PRIVATE = 0;
 const IPC_CREAT_0600 = 0o1600;
 const IPC_RMID = 0;
@@ -182,7 +194,9 @@ export class World {
     for (let value = 0; value <= abi.MADV_POPULATE_WRITE; value++) {
       if (call("madvise", page, PAGE, value) === 0) advice.add(value);
     }
-    advice.delete(abi.MADV_REMOVE);
+    call("mmap", page, PAGE, READ | WRITE, abi.MAP_SHARED | abi.MAP_ANONYMOUS | abi.MAP_FIXED, -1, 0);
+    if (call("madvise", page, PAGE, abi.MADV_REMOVE) === 0) advice.add(abi.MADV_REMOVE);
+    call("mmap", page, PAGE, READ | WRITE, abi.MAP_PRIVATE | abi.MAP_ANONYMOUS | abi.MAP_FIXED, -1, 0);
     const moved = call("mremap", page, PAGE, PAGE, abi.MREMAP_MAYMOVE | abi.MREMAP_DONTUNMAP, 0);
     if (typeof moved === "number") call("munmap", moved, PAGE);
     call("munmap", page, PAGE);
@@ -251,6 +265,13 @@ export class World {
       case "evict":
         reclaimOn(this.subject, slot.user, operation.hart, operation.frames);
         return { page: 0x1000_0000 / PAGE, pages: 1 };
+      case "swapoff": {
+        const result = swapOffOn(this.subject, slot.user, operation.hart);
+        if (result !== 0 && !(result === "ENOMEM" && this.isFull())) throw new Difference(`swapoff gave ${result}`);
+        return { page: 0x1000_0000 / PAGE, pages: 1 };
+      }
+      case "stack":
+        return this.mapStack(operation, slot);
       case "segment":
       case "attach":
       case "detach":
@@ -512,6 +533,7 @@ export class World {
       // Where some pages cannot have it the call stops half-way; Linux says not where.
       if (needsPlain && !isPlain(entry)) return operation;
       if (advice === abi.MADV_POPULATE_WRITE && !isPlain(entry)) return operation;
+      if (advice === abi.MADV_REMOVE && !isRemovable(entry)) return operation;
       if (populates && (entry === undefined || isBeyondEnd(entry))) return operation;
       // Which rights filling needs is not the rights of an access.
       if (populates && (entry?.rights ?? 0) % EXECUTE !== (READ | WRITE)) return operation;
@@ -523,6 +545,7 @@ export class World {
       const entry = model.pages.get(page + i);
       if (entry === undefined) continue;
       if (advice === abi.MADV_DONTNEED && !entry.shared) entry.own = undefined;
+      if (advice === abi.MADV_REMOVE && entry.object !== undefined) punchObject(entry.object, entry.index, 1);
       if (advice === abi.MADV_FREE && entry.own !== undefined) entry.own.lenient = "all";
       if (advice === abi.MADV_DONTFORK) entry.omittedByFork = true;
       if (advice === abi.MADV_WIPEONFORK) entry.wipedByFork = true;
@@ -539,6 +562,7 @@ export class World {
     const { page, hart, kind } = operation;
     const { model, user } = slot;
     const word = kind === "write" ? operation.word : HEAD;
+    growStack(model, page, STACK_WINDOW);
     const address = page * PAGE + word;
     this.frames.failCountdown = operation.fail;
     let outcome = accessOn(this.subject, user, hart, address, kind);
@@ -569,7 +593,10 @@ export class World {
   }
 
   private fileOperation(
-    operation: Extract<Operation, { kind: "open" | "memfd" | "close" | "truncate" | "to-file" | "from-file" }>,
+    operation: Extract<
+      Operation,
+      { kind: "open" | "memfd" | "close" | "truncate" | "to-file" | "from-file" | "punch" }
+    >,
     slot: Slot,
   ): { page: number; pages: number } {
     const none = { page: 0, pages: 0 };
@@ -596,11 +623,44 @@ export class World {
       model.files.delete(operation.fd);
       return none;
     }
+    if (operation.kind === "punch") {
+      const { fd, index, pages } = operation;
+      if (file.isOnHost) return none;
+      this.must(operation, slot, "fallocate", fd, PUNCH_HOLE_KEEP_SIZE, index * PAGE, pages * PAGE);
+      punchObject(file, index, pages);
+      return none;
+    }
     if (operation.kind === "truncate") {
       this.truncate(operation, slot, operation.fd, file, operation.length);
       return none;
     }
     return operation.kind === "to-file" ? this.writeFile(operation, slot, file) : this.readFile(operation, slot, file);
+  }
+
+  private mapStack(operation: Extract<Operation, { kind: "stack" }>, slot: Slot): { page: number; pages: number } {
+    const { pages } = operation;
+    const page = STACK_WINDOW.first + STACK_WINDOW.pages - pages;
+    const flags = abi.MAP_PRIVATE | abi.MAP_ANONYMOUS | abi.MAP_FIXED | abi.MAP_GROWSDOWN;
+    const address = page * PAGE;
+    expectSame(
+      "mmap",
+      this.attempt(operation, slot, 0, "mmap", address, pages * PAGE, READ | WRITE, flags, -1, 0),
+      address,
+    );
+    for (let i = 0; i < pages; i++) {
+      slot.model.pages.set(page + i, {
+        rights: READ | WRITE,
+        maximum: ALL,
+        shared: false,
+        object: undefined,
+        index: 0,
+        own: undefined,
+        kind: "stack",
+        omittedByFork: false,
+        wipedByFork: false,
+      });
+    }
+    return { page, pages };
   }
 
   private segmentOperation(
@@ -704,6 +764,7 @@ export class World {
   ): { page: number; pages: number } {
     const { fd, index, page } = operation;
     const { model } = slot;
+    growStack(model, page, STACK_WINDOW);
     const isReadable = outcomeOf(model, page, "read", this.executeImpliesRead) === "done";
     const expected = isReadable ? 4 : "EFAULT";
     const result = this.attempt(operation, slot, expected, "pwrite64", fd, page * PAGE, 4, index * PAGE);
@@ -728,6 +789,7 @@ export class World {
     const { fd, index, page } = operation;
     const { model } = slot;
     if (file.length < index * PAGE + 4) return operationPage(page);
+    growStack(model, page, STACK_WINDOW);
     const isWritable = outcomeOf(model, page, "write", this.executeImpliesRead) === "done";
     const expected = isWritable ? 4 : "EFAULT";
     const { head } = file.cells.get(index) ?? { head: 0 };
@@ -907,6 +969,12 @@ export class World {
     const { layout } = this.subject.k.arch;
     return address >= layout.vdso;
   }
+}
+
+/** Whether MADV_REMOVE may make a hole of the page. */
+function isRemovable(entry: ModelPage | undefined): boolean {
+  if (entry?.object === undefined || !entry.shared || (entry.rights & WRITE) === 0) return false;
+  return !entry.object.isOnHost && !isBeyondEnd(entry);
 }
 
 function operationPage(page: number): { page: number; pages: number } {

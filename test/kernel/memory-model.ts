@@ -47,7 +47,7 @@ export interface ModelPage {
   /** Page of the object. */
   readonly index: number;
   own: Cell | undefined;
-  readonly kind: "anonymous" | "heap" | "file" | "segment";
+  readonly kind: "anonymous" | "heap" | "file" | "segment" | "stack";
   /** MADV_DONTFORK and MADV_WIPEONFORK: a child does not have the page, or has zeros there. */
   omittedByFork: boolean;
   wipedByFork: boolean;
@@ -86,6 +86,48 @@ export function allowsAccess(page: ModelPage, access: Access, executeImpliesRead
   if (access === "write") return (page.rights & WRITE) !== 0;
   if (access === "execute") return (page.rights & EXECUTE) !== 0;
   return (page.rights & (READ | WRITE)) !== 0 || ((page.rights & EXECUTE) !== 0 && executeImpliesRead);
+}
+
+/** RLIMIT_STACK, and the gap that a stack keeps to what lies below it, in pages. */
+const STACK_LIMIT = 2048;
+const STACK_GAP = 256;
+
+/**
+ * An access to a page that is not mapped, just below a stack: the stack grows down to it, as far as its limit and its neighbours let
+ * it. `window` is where stacks are.
+ */
+export function growStack(process: ModelProcess, number: number, window: { first: number; pages: number }): void {
+  const { pages } = process;
+  const end = window.first + window.pages;
+  if (number < window.first || number >= end || pages.has(number)) return;
+  let top = number;
+  while (top < end && !pages.has(top)) top += 1;
+  const lowest = pages.get(top);
+  if (lowest?.kind !== "stack") return;
+  let after = top;
+  while (isPart(pages.get(after), lowest)) after += 1;
+  if (after - number > STACK_LIMIT) return;
+  for (let below = number - 1; below >= number - STACK_GAP; below--) {
+    const neighbour = pages.get(below);
+    // Only the nearest one counts; another stack, or pages that nobody can reach, need no gap.
+    if (neighbour !== undefined && (neighbour.kind === "stack" || neighbour.rights === 0)) break;
+    if (neighbour !== undefined) return;
+  }
+  for (let page = number; page < top; page++) pages.set(page, { ...lowest, own: undefined });
+}
+
+function isPart(page: ModelPage | undefined, lowest: ModelPage): boolean {
+  return (
+    page?.kind === "stack" &&
+    page.rights === lowest.rights &&
+    page.omittedByFork === lowest.omittedByFork &&
+    page.wipedByFork === lowest.wipedByFork
+  );
+}
+
+/** Pages of an object become holes: they read as zeros, but where a private copy is shown. */
+export function punchObject(object: ModelObject, index: number, pages: number): void {
+  for (let i = 0; i < pages; i++) object.cells.delete(index + i);
 }
 
 /** What an access to the page at `number` must do. */

@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import type { ArchitectureName } from "../../src/abi/linux/abi.ts";
 import * as abi from "../../src/abi/linux/memory.ts";
-import { O_NONBLOCK } from "../../src/abi/linux/open-flags.ts";
+import { O_CREAT, O_NONBLOCK, O_RDWR } from "../../src/abi/linux/open-flags.ts";
 import type { PteFlags } from "../../src/kernel/arch/arch.ts";
-import { allocateFrame, allocateFrames, BLOCK_FRAMES } from "../../src/kernel/mem/frames.ts";
+import { checkInvariants } from "../../src/kernel/mem/checker.ts";
+import { allocateFrame, allocateFrames, BLOCK_FRAMES, freeFrameCount } from "../../src/kernel/mem/frames.ts";
 import { finishFlush, newFlush } from "../../src/kernel/mem/flush.ts";
 import { mapContiguous, mapPage, query, unmap, updateFlags } from "../../src/kernel/mem/page-table.ts";
 import { copyToUser, readUserString } from "../../src/kernel/mem/user-memory.ts";
@@ -19,6 +20,7 @@ import {
   callOn,
   createFirstUser,
   createSubject,
+  exitOn,
   forkOn,
   inKernelSpace,
   physicalOn,
@@ -162,6 +164,29 @@ eachArch(({ arch, test }) => {
     assert.equal(memory.read32(seen), 2);
     assert.equal(accessOn(subject, child, 2, AT, "read"), "done");
     assert.equal(memory.read32(physicalOn(subject, 2, AT, "read")), 1);
+  });
+
+  test("a process that maps a file twice, writes and ends: storing the file does not look into tables that are gone", () => {
+    const { subject, user } = subjectOf(arch);
+    const { k, folder } = subject;
+    const child = forkOn(subject, user, 0);
+    assert.ok(typeof child !== "string");
+    const free = freeFrameCount(k);
+    const fd = callOn(subject, child, 0, "openat", -100, "/h/file", O_RDWR | O_CREAT, 0o644);
+    assert.equal(callOn(subject, child, 0, "ftruncate", fd as number, PAGE_SIZE), 0);
+    // The second one not below the first entry of the root, which a freed table has a link in.
+    for (const at of [AT, k.arch.layout.mmapTop - 256 * PAGE_SIZE]) {
+      assert.equal(
+        callOn(subject, child, 0, "mmap", at, PAGE_SIZE, RW, abi.MAP_SHARED | abi.MAP_FIXED, fd as number, 0),
+        at,
+      );
+      assert.equal(accessOn(subject, child, 0, at, "write"), "done");
+    }
+    k.memory.write32(physicalOn(subject, 0, AT, "write"), 0x1234);
+    exitOn(subject, child, 0);
+    assert.deepEqual(checkInvariants(k), []);
+    assert.ok(freeFrameCount(k) > free);
+    assert.deepEqual(folder.files.get("file")?.bytes.subarray(0, 2), Uint8Array.of(0x34, 0x12));
   });
 
   test("a pipe read whose buffer faults half-way loses no byte", () => {

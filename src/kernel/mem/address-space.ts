@@ -132,10 +132,9 @@ export function releaseAddressSpace(k: Kernel, space: AddressSpace): void {
   }
   space.activeHarts.clear();
   freeTables(k, space);
-  for (const region of regionsOf(space)) {
-    region.vmo.mappings.delete(region);
-    releaseBacking(k, region);
-  }
+  // Storing a file's pages looks for all their mappings: none of this space may be found, whose tables are gone.
+  for (const region of regionsOf(space)) region.vmo.mappings.delete(region);
+  for (const region of regionsOf(space)) releaseBacking(k, region);
   memory.committedPages -= space.committedPages;
   memory.regionCount -= regionCount(space);
   clearRegions(space);
