@@ -40,6 +40,8 @@ export const MACHINE_OPTIONS: readonly OptionRow[] = [
     repeat: true,
     help: "show a host folder or file in the guest",
   },
+  { name: "swap", value: "FILE", help: "a file of the host as swap area; it is made if --swap-size is given" },
+  { name: "swap-size", value: "SIZE", help: "size of the swap area, from 40K (default: the file's)" },
   { name: "date", value: "WHEN", help: 'boot time of the guest: an ISO date or "now"' },
   { name: "seed", value: "N", help: "seed of the guest's random numbers (default 0)" },
   { name: "check-translations", help: "stop at the first use of a translation that the page tables no longer have" },
@@ -74,10 +76,18 @@ export function machineOptions(
     mounts: (values.get("volume") ?? []).map(parseVolume),
     date: date === undefined ? defaultDate : parseDate(date),
     ...(root === undefined ? {} : { root: { path: root } }),
+    swap: parseSwap(one(values, "swap"), one(values, "swap-size")),
     ...(seed === undefined ? {} : { seed: parseCount(seed, "--seed", 0, 2 ** 32 - 1) }),
     ...(values.has("check") ? { checkInvariants: true } : {}),
     ...(values.has("check-translations") ? { checkTranslations: true } : {}),
   };
+}
+
+/** --swap and --swap-size, which means nothing alone. */
+function parseSwap(file: string | undefined, size: string | undefined): BootOptions["swap"] {
+  if (file !== undefined) return { file, size: size === undefined ? undefined : parseSize(size, "--swap-size") };
+  if (size !== undefined) throw new UsageError("--swap-size wants --swap FILE beside it");
+  return undefined;
 }
 
 /** --arch, or else what the program is for: in the root, or on the host. */

@@ -8,6 +8,7 @@
 import type { HostChannel, HostDirectory } from "../kernel/host.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { KernelProbes } from "../kernel/probes.ts";
+import { swapOn } from "../kernel/mem/swap-areas.ts";
 import type { Machine, MachineProbes } from "../machine/machine.ts";
 import {
   BootError,
@@ -32,6 +33,7 @@ import type { ExitStatus, GuestProcess, SpawnOptions } from "./guest-process.ts"
 import { createHostDirectory } from "./host-directory.ts";
 import { openRoot, type RootOption } from "./root-image.ts";
 import { findProgram, spawnProgram } from "./spawn.ts";
+import { openSwapFile, type SwapFile, type SwapOption } from "./swap-file.ts";
 
 export { VitrineError } from "./error.ts";
 export type { MountOption } from "./guest-mounts.ts";
@@ -47,6 +49,8 @@ export interface BootOptions {
   /** Root file system; default the package's own. */
   readonly root?: RootOption;
   readonly mounts?: readonly MountOption[];
+  /** A file of the host as swap area, /dev/swap0 in the guest and in use from the start. */
+  readonly swap?: SwapOption | undefined;
   /** Time of the guest's clock at boot; default 2026-01-01T00:00:00Z, so that runs repeat. */
   readonly date?: Date | undefined;
   /** Seed of the guest's random numbers; default 0. */
@@ -102,6 +106,7 @@ export interface Vitrine extends AsyncDisposable {
 const DEFAULT_MEMORY = 128 * 2 ** 20;
 const DEFAULT_DATE = new Date("2026-01-01T00:00:00Z");
 const CONSOLE_CHANNEL = "console";
+const SWAP_DEVICE = "swap0";
 /** Far more than the harts take from start-up to their idle loops. */
 const IDLE_LIMIT = 1_000_000;
 /** ^D, and how often it is typed at the end of input before the machine is switched off: once for each program that reads to the end. */
@@ -116,6 +121,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   const consoleChannel = createQueueChannel(options.onConsole ?? ((): void => undefined));
   channels.set(CONSOLE_CHANNEL, consoleChannel);
   if (root.kind === "folder") directories.set("root", createHostDirectory(root.path, { readOnly: true }));
+  const swap = options.swap === undefined ? undefined : openSwapFile(options.swap);
   const milliseconds = (options.date ?? DEFAULT_DATE).getTime();
   const seconds = Math.floor(milliseconds / 1000);
   const checkTranslations = options.checkTranslations ?? process.env["VITRINE_CHECK_TRANSLATIONS"] !== undefined;
@@ -126,7 +132,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
     memoryBytes: options.memory ?? DEFAULT_MEMORY,
     harts: options.harts ?? 1,
     root: root.kind === "archive" ? { kind: "archive", bytes: root.bytes } : { kind: "host", directory: "root" },
-    hostPorts: { channels, directories, blockDevices: new Map() },
+    hostPorts: { channels, directories, blockDevices: swap === undefined ? new Map() : new Map([[SWAP_DEVICE, swap]]) },
     bootTime: { seconds, nanoseconds: (milliseconds - seconds * 1000) * 1e6 },
     randomSeed: options.seed ?? 0,
     checkInvariants: options.checkInvariants ?? process.env["VITRINE_CHECK"] !== undefined,
@@ -145,8 +151,9 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
         }),
     ...(options.onKernel === undefined ? {} : { onKernel: options.onKernel }),
   });
+  if (swap !== undefined) swapOn(system.kernel, SWAP_DEVICE);
   for (const mount of options.mounts ?? []) mountFromHost(system.kernel, directories, mount);
-  return createVitrine(system, options, { channels, directories, consoleChannel }, clock);
+  return createVitrine(system, options, { channels, directories, consoleChannel, swap }, clock);
 }
 
 /** Boots; what cannot be booted is the caller's to know in one line. */
@@ -162,6 +169,7 @@ interface HostSide {
   readonly channels: Map<string, HostChannel>;
   readonly directories: Map<string, HostDirectory>;
   readonly consoleChannel: QueueChannel;
+  swap: SwapFile | undefined;
 }
 
 function createVitrine(system: System, options: BootOptions, host: HostSide, clock: SliceClock): Vitrine {
@@ -349,6 +357,8 @@ function createVitrine(system: System, options: BootOptions, host: HostSide, clo
     async close(): Promise<void> {
       await driver.pause();
       driver.stop(0, "closed");
+      host.swap?.close();
+      host.swap = undefined;
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await this.close();

@@ -70,7 +70,7 @@ function createMemoryState(ram: RamRange, { layout }: KernelConfig): MemoryState
     largePages: "always",
     overcommit: createOvercommitState(),
     swap: createSwapState(),
-    reclaim: { hand: 0, futileAt: -1, evicting: new Set(), isAwaited: false },
+    reclaim: { hand: 0, fileFloor: 0, futileAt: -1, evicting: new Set(), isAwaited: false },
     statistics: {
       swapIns: 0,
       swapOuts: 0,

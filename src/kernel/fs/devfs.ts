@@ -23,6 +23,9 @@ const NODES: readonly DeviceNode[] = [
   { name: "ttyS0", mode: 0o600, major: 4, minor: 64 },
 ];
 
+/** Major number of the host's block devices: Linux gives it to virtio ones. The minor one is the place in `HostPorts.blockDevices`. */
+export const BLOCK_MAJOR = 254;
+
 const LINKS: readonly { readonly name: string; readonly target: string }[] = [
   { name: "fd", target: "/proc/self/fd" },
   { name: "stdin", target: "/proc/self/fd/0" },
@@ -30,7 +33,7 @@ const LINKS: readonly { readonly name: string; readonly target: string }[] = [
   { name: "stderr", target: "/proc/self/fd/2" },
 ];
 
-/** Makes a devfs with the standard nodes and links, and an empty `shm` for a tmpfs to be mounted on. */
+/** Makes a devfs with the standard nodes and links, a node for each block device of the host, and an empty `shm` for a tmpfs to be mounted on. */
 export function createDevfs(k: Kernel, source: string): Filesystem {
   const filesystem = createTmpfs(k, "devfs", {
     source,
@@ -43,6 +46,10 @@ export function createDevfs(k: Kernel, source: string): Filesystem {
     const device = { major, minor };
     tmpfsOperations.create(k, filesystem.root, name, { kind: "character", mode, ...owner, device });
   }
+  [...k.host.blockDevices.keys()].forEach((name, minor) => {
+    const device = { major: BLOCK_MAJOR, minor };
+    tmpfsOperations.create(k, filesystem.root, name, { kind: "block", mode: 0o660, ...owner, device });
+  });
   for (const { name, target } of LINKS) {
     tmpfsOperations.create(k, filesystem.root, name, { kind: "symlink", mode: 0o777, ...owner, target });
   }

@@ -86,7 +86,12 @@ export function reclaimFrames(k: Kernel, target: number): number {
   const budget = Math.max(SCAN_MINIMUM, target * SCAN_RATIO);
   const before = memory.frames.freeCount;
   let found = 0;
-  if (memory.filePages > 0) found += sweep(k, target, budget, "clean-file");
+  // A round that found none among so many pages of files need not be made again until there are more.
+  reclaim.fileFloor = Math.min(reclaim.fileFloor, memory.filePages);
+  if (memory.filePages > reclaim.fileFloor) {
+    found += sweep(k, target, budget, "clean-file");
+    if (found === 0) reclaim.fileFloor = memory.filePages;
+  }
   if (memory.filePages > 0 || swapTotals(k).total > 0) {
     if (found < target) found += sweep(k, target - found, budget, "any");
     if (found < target) found += sweep(k, target - found, memory.frames.frameCount, "forced");

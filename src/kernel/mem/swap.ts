@@ -114,8 +114,8 @@ function readSlot(k: Kernel, slot: number): 0 | "EIO" {
 /** Of the words in `bytes`: a multiplicative hash (Knuth, The Art of Computer Programming, volume 3, 6.4), which any changed bit changes. */
 function checksum(): number {
   let sum = 0;
-  for (const word of words) {
-    sum = Math.imul(sum ^ word, 0x9e3779b1);
+  for (let i = 0; i < words.length; i++) {
+    sum = Math.imul(sum ^ (words[i] ?? 0), 0x9e3779b1);
     sum = (sum << 15) | (sum >>> 17);
   }
   return sum >>> 0;

@@ -96,6 +96,8 @@ export interface FlushRequest {
 export interface ReclaimState {
   /** Clock hand: index of the frame to be looked at next. */
   hand: number;
+  /** Pages of files when a round last found no clean one among them to drop. */
+  fileFloor: number;
   /** Free frames when a round last found nothing to evict: until there are fewer, no round is begun without need. */
   futileAt: number;
   /** Frames that go once all harts have dropped them. */

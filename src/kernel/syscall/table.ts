@@ -17,6 +17,7 @@ import type { SyscallRow } from "./row.ts";
 import { schedulingCalls } from "./scheduling.ts";
 import { sharedMemoryCalls } from "./shared-memory.ts";
 import { signalCalls } from "./signals.ts";
+import { swapCalls } from "./swap.ts";
 import { timeCalls } from "./time.ts";
 
 const NEWER_CALLS: readonly SyscallRow[] = [
@@ -29,6 +30,7 @@ const NEWER_CALLS: readonly SyscallRow[] = [
   ...futexCalls,
   ...miscCalls,
   ...memoryCalls,
+  ...swapCalls,
   ...sharedMemoryCalls,
   ...fileCalls,
 ];
