@@ -81,6 +81,17 @@ again:
 path:
     .asciz "/dev/null"
 `,
+    "a program that fills and punches a file in memory": `
+_start:
+    sys memfd_create, &name, 0
+    set s0, r
+again:
+    sys fallocate, s0, 0, 0, 0x1400000
+    sys fallocate, s0, 3, 0, 0x1400000              # PUNCH_HOLE, KEEP_SIZE
+    goto again
+name:
+    .asciz "m"
+`,
     "a program that wants all of its address space resident": `
 _start:
     sys mmap, 0, HALF, 2, 0x8022, -1, 0             # MAP_POPULATE
@@ -213,6 +224,18 @@ _start:
       },
     );
     assert.ok(granted > 0 && granted <= 2 * 8 && refused > 0, `${granted} granted, ${refused} refused`);
+  });
+
+  test("shared memory segments that nobody removes keep to their number", () => {
+    const asked = 4200;
+    runCalls(
+      times(asked, () => [[call("shmget"), 0, 0x100000, 0o600]]),
+      "",
+      (results) => {
+        // Two children ask one after the other; what the first has made stays.
+        assert.equal(results.filter((result) => result === "ENOSPC").length, 2 * asked - 4096);
+      },
+    );
   });
 
   test("a tmpfs that is unmounted gives its files' memory back", () => {
