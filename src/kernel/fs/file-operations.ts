@@ -13,6 +13,7 @@ import {
 import { directoryOperations } from "./directory-file.ts";
 import { createEpollOperations } from "./epoll.ts";
 import { eventfdOperations } from "./eventfd.ts";
+import { pidfdOperations } from "./pidfd.ts";
 import { pipeOperations } from "./pipe.ts";
 import { procFileOperations } from "./proc-file.ts";
 import { regularFileOperations } from "./regular-file.ts";
@@ -33,6 +34,7 @@ export const fileOperations: Readonly<Record<OpenFileKind, FileOperations>> = {
   channel: channelOperations,
   proc: procFileOperations,
   eventfd: eventfdOperations,
+  pidfd: pidfdOperations,
   epoll: createEpollOperations((k, file) => ({
     events: fileOperations[file.kind].poll(k, file),
     keys: fileOperations[file.kind].pollKeys(k, file),

@@ -53,6 +53,8 @@ export function anonymousName(file: OpenFile): string {
       return `pipe:[${file.inode.number}]`;
     case "eventfd":
       return "anon_inode:[eventfd]";
+    case "pidfd":
+      return "anon_inode:[pidfd]";
     case "epoll":
       return "anon_inode:[eventpoll]";
     default:

@@ -22,6 +22,7 @@ export function createOpenFile(
     pipe?: number;
     tty?: number;
     channel?: string;
+    subject?: OpenFile["subject"];
   },
 ): OpenFile | "ENFILE" {
   const { files, nextIds } = k.state;

@@ -198,6 +198,8 @@ export interface OpenFile {
   semaphore?: boolean;
   /** eventfd: writes so far. */
   news?: number;
+  /** pidfd: the process that it names. */
+  readonly subject?: { readonly pid: number; readonly startTimeNs: number };
   /** epoll interest list: fd -> mask and user data, and the file it stood for. */
   interests?: Map<number, EpollInterest>;
 }
@@ -228,6 +230,7 @@ export type OpenFileKind =
   | "proc"
   | "kernel-log"
   | "eventfd"
+  | "pidfd"
   | "epoll";
 
 export interface DirectoryEntry {

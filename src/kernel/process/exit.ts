@@ -9,6 +9,7 @@
 
 import { FUTEX_BITSET_MATCH_ANY } from "../../abi/linux/futex.ts";
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGNALS } from "../../abi/linux/signals.ts";
+import { endWaitKey } from "../fs/pidfd.ts";
 import { createFileTable, releaseFileTable } from "../fs/descriptors.ts";
 import type { Kernel } from "../kernel.ts";
 import { releaseAddressSpace, releaseTrapframe } from "../mem/address-space.ts";
@@ -107,6 +108,7 @@ function finishProcess(k: Kernel, process: Process, status: WaitStatus): void {
   const wasStopped = [...k.state.processes.values()].some((other) => other.state.kind === "stopped");
   process.state = { kind: "zombie", status };
   k.probes.exit?.(process, statusCode(status));
+  wake(k, endWaitKey(process.pid));
   finishVfork(k, process);
   if (process.session === process.pid) disassociateTty(k, process);
   if (wasStopped) hangUpOrphanedGroups(k, process);

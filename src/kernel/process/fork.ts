@@ -10,7 +10,10 @@
 import type { Errno } from "../../abi/linux/errno.ts";
 import * as clone from "../../abi/linux/process.ts";
 import { NSIG, SIG_IGN, SS_DISABLE } from "../../abi/linux/signals.ts";
-import { cloneFileTable, hasRoomFor, releaseFileTable } from "../fs/descriptors.ts";
+import { cloneFileTable, hasFreeDescriptor, hasRoomFor, installFile, releaseFileTable } from "../fs/descriptors.ts";
+import { releaseFile } from "../fs/open-file.ts";
+import { createPidfd } from "../fs/pidfd.ts";
+import type { OpenFile } from "../fs/types.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { cloneAddressSpace, releaseAddressSpace, retainAddressSpace } from "../mem/address-space.ts";
 import { withReclaim } from "../mem/reclaim.ts";
@@ -29,6 +32,8 @@ export interface CloneRequest {
   readonly tls: number;
   readonly parentTid: number;
   readonly childTid: number;
+  /** Where CLONE_PIDFD puts the descriptor. */
+  readonly pidfd?: number;
 }
 
 const NAMESPACES =
@@ -47,8 +52,13 @@ export function cloneThread(k: Kernel, creator: Thread, request: CloneRequest): 
   const tid = allocatePid(k);
   if (tid === undefined) return "EAGAIN";
   const isThread = (request.flags & clone.CLONE_THREAD) !== 0;
+  const pidfd = (request.flags & clone.CLONE_PIDFD) === 0 ? undefined : createChildPidfd(k, creator.process, tid);
+  if (typeof pidfd === "string") return pidfd;
   const child = isThread ? cloneIntoProcess(k, creator, tid) : cloneIntoNewProcess(k, creator, tid, request);
-  if (typeof child === "string") return child;
+  if (typeof child === "string") {
+    if (pidfd !== undefined) releaseFile(k, pidfd);
+    return child;
+  }
 
   const usesStack = request.stack !== 0 ? { stack: request.stack } : {};
   const usesTls = (request.flags & clone.CLONE_SETTLS) !== 0 ? { tls: request.tls } : {};
@@ -63,6 +73,7 @@ export function cloneThread(k: Kernel, creator: Thread, request: CloneRequest): 
   child.alternateStack = sharesMemory ? { address: 0, size: 0, flags: SS_DISABLE } : { ...creator.alternateStack };
   if ((request.flags & clone.CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTid;
   writeTids(k, creator, child, request);
+  if (pidfd !== undefined) givePidfd(k, creator.process, pidfd, request.pidfd ?? 0);
   k.state.counters.forks += 1;
   k.probes.fork?.(creator, child);
   makeRunnable(k, child);
@@ -75,7 +86,10 @@ function checkRequest(k: Kernel, creator: Thread, request: CloneRequest): 0 | Er
   const has = (flag: number): boolean => (flags & flag) !== 0;
   // There is one namespace of each kind; only with privilege may others be asked for.
   if (has(NAMESPACES)) return creator.process.credentials.euid === 0 || has(clone.CLONE_NEWUSER) ? "EINVAL" : "EPERM";
-  if (has(clone.CLONE_PIDFD)) return "EINVAL";
+  if (has(clone.CLONE_PIDFD)) {
+    if (has(clone.CLONE_DETACHED) || has(clone.CLONE_THREAD)) return "EINVAL";
+    if (request.pidfd === request.parentTid && has(clone.CLONE_PARENT_SETTID)) return "EINVAL";
+  }
   if (has(clone.CLONE_SIGHAND) && !has(clone.CLONE_VM)) return "EINVAL";
   if (has(clone.CLONE_THREAD) && !has(clone.CLONE_SIGHAND)) return "EINVAL";
   if (request.clearHandlers && has(clone.CLONE_SIGHAND)) return "EINVAL";
@@ -84,6 +98,7 @@ function checkRequest(k: Kernel, creator: Thread, request: CloneRequest): 0 | Er
   const { space, credentials, limits } = creator.process;
   const writesParent = has(clone.CLONE_PARENT_SETTID);
   if (writesParent && checkUserRange(k, space, request.parentTid, 4, "write") !== 0) return "EFAULT";
+  if (has(clone.CLONE_PIDFD) && checkUserRange(k, space, request.pidfd ?? 0, 4, "write") !== 0) return "EFAULT";
   const limit = limits[clone.RLIMIT_NPROC]?.soft ?? Infinity;
   if (credentials.uid !== 0 && countThreadsOf(k, credentials.uid) >= limit) return "EAGAIN";
   return 0;
@@ -95,6 +110,18 @@ function countThreadsOf(k: Kernel, uid: number): number {
     if (process.credentials.uid === uid) count += Math.max(1, process.threads.length);
   }
   return count;
+}
+
+/** The pidfd of a child to be made now. EMFILE where its descriptor would find no place. */
+function createChildPidfd(k: Kernel, creator: Process, pid: number): OpenFile | Errno {
+  return hasFreeDescriptor(creator) ? createPidfd(k, { pid, startTimeNs: now(k) }, 0) : "EMFILE";
+}
+
+/** After the child has got its files: it does not inherit the descriptor. */
+function givePidfd(k: Kernel, creator: Process, file: OpenFile, address: number): void {
+  const fd = installFile(k, creator, file, { closeOnExec: true });
+  if (typeof fd === "string") releaseFile(k, file);
+  else copyToUser(k, creator.space, address, new Uint8Array(new Int32Array([fd]).buffer));
 }
 
 function cloneIntoProcess(k: Kernel, creator: Thread, tid: number): Thread | Errno {

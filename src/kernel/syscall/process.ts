@@ -1,11 +1,14 @@
 // Calls that make, replace, end and wait for processes and threads. clone(2), execve(2), exit(2), wait(2).
 
 import { readI32, readI64, writeU32 } from "../../lib/bytes.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../../abi/linux/open-flags.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_NONBLOCK } from "../../abi/linux/open-flags.ts";
 import * as abi from "../../abi/linux/process.ts";
 import { encodeRusage, encodeSiginfo, RUSAGE_SIZE } from "../../abi/linux/process-layouts.ts";
 import { SIGINFO_SIZE, SIGNALS } from "../../abi/linux/signals.ts";
-import { getAnyFile, unshareFiles } from "../fs/descriptors.ts";
+import type { Errno } from "../../abi/linux/errno.ts";
+import { getAnyFile, getFile, installFile, unshareFiles } from "../fs/descriptors.ts";
+import { releaseFile } from "../fs/open-file.ts";
+import { createPidfd, processOfPidfd } from "../fs/pidfd.ts";
 import type { PathRef } from "../fs/types.ts";
 import { checkUserRange, copyFromUser, copyToUser } from "../mem/user-memory.ts";
 import { execProgram } from "../process/exec.ts";
@@ -57,6 +60,7 @@ function cloneWith(
     tls,
     parentTid,
     childTid,
+    pidfd: parentTid, // clone has one pointer for both
   });
 }
 
@@ -103,6 +107,7 @@ const clone3 = defineCall({
       tls: readI64(bytes, 56),
       parentTid: readI64(bytes, 24),
       childTid: readI64(bytes, 16),
+      pidfd: readI64(bytes, 8),
     });
   },
 });
@@ -232,7 +237,11 @@ const waitid = defineCall({
     if (usageAt !== 0 && checkUserRange(k, process.space, usageAt, RUSAGE_SIZE, "write") !== 0) return "EFAULT";
     const change = takeChildChange(k, process, choice, options);
     if (change === "ECHILD") return "ECHILD";
-    if (change === undefined && (options & abi.WNOHANG) === 0) return block(k, thread, [childWaitKey(process.pid)]);
+    if (change === undefined && (options & abi.WNOHANG) === 0) {
+      return idType === abi.P_PIDFD && isNonBlocking(call, id)
+        ? "EAGAIN"
+        : block(k, thread, [childWaitKey(process.pid)]);
+    }
     const info =
       change === undefined
         ? new Uint8Array(SIGINFO_SIZE)
@@ -249,7 +258,12 @@ const waitid = defineCall({
   },
 });
 
-function chooseById(call: Call, idType: number, id: number): ChildChoice | "EINVAL" {
+function isNonBlocking({ process }: Call, fd: number): boolean {
+  const file = getFile(process, fd);
+  return file !== "EBADF" && (file.flags & O_NONBLOCK) !== 0;
+}
+
+function chooseById(call: Call, idType: number, id: number): ChildChoice | Errno {
   switch (idType) {
     case abi.P_ALL:
       return { kind: "all" };
@@ -257,10 +271,36 @@ function chooseById(call: Call, idType: number, id: number): ChildChoice | "EINV
       return id > 0 ? { kind: "pid", pid: id } : "EINVAL";
     case abi.P_PGID:
       return id < 0 ? "EINVAL" : { kind: "group", processGroup: id === 0 ? call.process.processGroup : id };
+    case abi.P_PIDFD: {
+      if (id < 0) return "EINVAL";
+      const file = getFile(call.process, id);
+      const subject = file === "EBADF" ? file : processOfPidfd(call.k, file);
+      if (typeof subject !== "string") return { kind: "pid", pid: subject.pid };
+      return subject === "ESRCH" ? "ECHILD" : subject;
+    }
     default:
       return "EINVAL";
   }
 }
+
+const pidfdOpen = defineCall({
+  name: "pidfd_open",
+  args: [
+    { name: "pid", type: "pid" },
+    { name: "flags", type: "flags" },
+  ],
+  result: "fd",
+  handler: ({ k, process }, pid, flags) => {
+    if ((flags & ~O_NONBLOCK) !== 0 || pid <= 0) return "EINVAL";
+    const subject = k.state.processes.get(pid);
+    if (subject === undefined) return k.state.threads.has(pid) ? "EINVAL" : "ESRCH";
+    const file = createPidfd(k, subject, flags);
+    if (typeof file === "string") return file;
+    const fd = installFile(k, process, file, { closeOnExec: true });
+    if (typeof fd === "string") releaseFile(k, file);
+    return fd;
+  },
+});
 
 const getpid = defineCall({ name: "getpid", args: [], result: "pid", handler: ({ process }) => process.pid });
 const gettid = defineCall({ name: "gettid", args: [], result: "pid", handler: ({ thread }) => thread.tid });
@@ -319,6 +359,7 @@ export const processCalls: readonly SyscallRow[] = [
   exitGroup,
   wait4,
   waitid,
+  pidfdOpen,
   getpid,
   gettid,
   getppid,

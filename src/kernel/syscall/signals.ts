@@ -29,6 +29,8 @@ import {
 } from "../../abi/linux/process-layouts.ts";
 import { totalNanoseconds } from "../../abi/linux/time.ts";
 import { writeU32 } from "../../lib/bytes.ts";
+import { getFile } from "../fs/descriptors.ts";
+import { processOfPidfd } from "../fs/pidfd.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { checkUserRange, copyFromUser, copyToUser } from "../mem/user-memory.ts";
 import { takeSignal } from "../process/deliver.ts";
@@ -309,6 +311,30 @@ const rtSigqueueinfo = defineCall({
   },
 });
 
+const pidfdSendSignal = defineCall({
+  name: "pidfd_send_signal",
+  args: [
+    { name: "pidfd", type: "fd" },
+    { name: "sig", type: "signal" },
+    { name: "info", type: "pointer", show: "siginfo:in" },
+    { name: "flags", type: "flags" },
+  ],
+  result: "int",
+  handler: (call, fd, signal, infoAt, flags) => {
+    const { k, process } = call;
+    if (flags !== 0) return "EINVAL";
+    const file = getFile(process, fd);
+    const target = file === "EBADF" ? file : processOfPidfd(k, file);
+    if (typeof target === "string") return target;
+    if (signal < 0 || signal > NSIG) return "EINVAL";
+    if (infoAt === 0) return sendTo(k, process, target, userSignal(signal, process));
+    const bytes = copyFromUser(k, process.space, infoAt, SIGINFO_SIZE);
+    if (bytes !== "EFAULT" && decodeSiginfo(bytes).signal !== signal) return "EINVAL";
+    const info = readQueuedInfo(call, infoAt, signal, target === process);
+    return typeof info === "string" ? info : sendTo(k, process, target, info);
+  },
+});
+
 const rtTgsigqueueinfo = defineCall({
   name: "rt_tgsigqueueinfo",
   args: [
@@ -377,6 +403,7 @@ export const signalCalls: readonly SyscallRow[] = [
   tgkill,
   rtSigqueueinfo,
   rtTgsigqueueinfo,
+  pidfdSendSignal,
   sigaltstack,
   restartSyscall,
 ];
