@@ -390,7 +390,7 @@ export class World {
     // How far a shared object without a file reaches after it was made longer is left open by Linux.
     if (newPages > pages && first?.shared === true && first.kind !== "file") return operation;
     const overlaps = target < page + pages && page < target + newPages;
-    const mayTakeAny = !keepsOld && (isFixed ? newPages === pages : newPages <= pages);
+    const mayTakeAny = isFixed ? newPages === pages : !keepsOld && newPages <= pages;
     const isOneRegion = isUniform(model, page, pages);
     const expected =
       isFixed && overlaps ? "EINVAL" : first === undefined || !(mayTakeAny || isOneRegion) ? "EFAULT" : 0;
@@ -826,7 +826,7 @@ export class World {
       ["mmap", [0x1000_0001, PAGE, READ, anonymous | abi.MAP_FIXED, -1, 0], ["EINVAL"]],
       ["mmap", [top - PAGE, 2 * PAGE, READ, anonymous | abi.MAP_FIXED, -1, 0], ["ENOMEM", "EINVAL"]],
       ["mmap", [0, PAGE, READ, abi.MAP_PRIVATE, 77, 0], ["EBADF"]],
-      ["mmap", [0, PAGE, READ, abi.MAP_PRIVATE | abi.MAP_SHARED | 4, -1, 0], ["EINVAL"]],
+      ["mmap", [0, PAGE, READ, abi.MAP_ANONYMOUS | abi.MAP_PRIVATE | abi.MAP_SHARED | 4, -1, 0], ["EINVAL"]],
       ["mmap", [0, PAGE, READ, anonymous, -1, 1], ["EINVAL"]],
       ["munmap", [0x1000_0001, PAGE], ["EINVAL"]],
       ["munmap", [0x1000_0000, 0], ["EINVAL"]],

@@ -27,6 +27,12 @@ export const MAP_STACK = 0x2_0000;
 export const MAP_HUGETLB = 0x4_0000;
 export const MAP_SYNC = 0x8_0000;
 export const MAP_FIXED_NOREPLACE = 0x10_0000;
+/** With MAP_HUGETLB: the binary logarithm of the page size, 0 for the usual one. */
+export const MAP_HUGE_SHIFT = 26;
+export const MAP_HUGE_MASK = 0x3f;
+export const MAP_HUGE_2MB = 21 << MAP_HUGE_SHIFT;
+export const MAP_HUGE_1GB = 30 << MAP_HUGE_SHIFT;
+export const DEFAULT_HUGE_PAGE_SHIFT = 21;
 
 export const MREMAP_MAYMOVE = 1;
 export const MREMAP_FIXED = 2;

@@ -131,6 +131,8 @@ export const PR_GET_TID_ADDRESS = 40;
 export const PR_SET_THP_DISABLE = 41;
 export const PR_GET_THP_DISABLE = 42;
 export const PR_CAP_AMBIENT = 47;
+export const PR_SET_MDWE = 65;
+export const PR_GET_MDWE = 66;
 export const PR_SET_VMA = 0x5356_4d41;
 
 /** arch_prctl of x86-64 (uapi asm/prctl.h). */
@@ -185,3 +187,7 @@ export const MEMBARRIER_CMD_PRIVATE_EXPEDITED = 8;
 export const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 16;
 
 export const PER_LINUX = 0;
+
+/** Bits of PR_SET_MDWE: memory may not become executable, and children are not held to it. */
+export const MDWE_REFUSE_EXEC_GAIN = 1;
+export const MDWE_NO_INHERIT = 2;

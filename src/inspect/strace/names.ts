@@ -72,9 +72,19 @@ export const NAME_TABLES: Readonly<Record<string, NameTable>> = {
   "mmap-prot": bits(byPrefix(memory, "PROT_", ["PROT_NONE"]), {
     field: { mask: 7, names: new Map([[0, "PROT_NONE"]]) },
   }),
-  "mmap-flags": bits(byPrefix(memory, "MAP_", ["MAP_TYPE", "MAP_SHARED", "MAP_PRIVATE", "MAP_SHARED_VALIDATE"]), {
-    field: { mask: memory.MAP_TYPE, names: pick(memory, ["MAP_SHARED", "MAP_PRIVATE", "MAP_SHARED_VALIDATE"]) },
-  }),
+  "mmap-flags": bits(
+    byPrefix(memory, "MAP_", [
+      "MAP_TYPE",
+      "MAP_SHARED",
+      "MAP_PRIVATE",
+      "MAP_SHARED_VALIDATE",
+      "MAP_HUGE_SHIFT",
+      "MAP_HUGE_MASK",
+    ]),
+    {
+      field: { mask: memory.MAP_TYPE, names: pick(memory, ["MAP_SHARED", "MAP_PRIVATE", "MAP_SHARED_VALIDATE"]) },
+    },
+  ),
   mremap: bits(byPrefix(memory, "MREMAP_")),
   madvise: enumeration(byPrefix(memory, "MADV_")),
   msync: bits(byPrefix(memory, "MS_")),

@@ -1,6 +1,7 @@
 // madvise: what a program says it will do with a range of its memory.
 //
-//   dropped   DONTNEED  DONTNEED_LOCKED  FREE           private pages read as their source again
+//   dropped   DONTNEED  DONTNEED_LOCKED                 private pages read as their source again
+//             FREE                                      the same, but only when memory is short, and not if written before
 //   noted     NORMAL RANDOM SEQUENTIAL  (DONT|DO)FORK  (WIPE|KEEP)ONFORK  (DONT|DO)DUMP  (NO)HUGEPAGE      in the region, which splits
 //   punched   REMOVE                                   pages of a file or of shared memory are gone for everyone
 //   brought   WILLNEED  POPULATE_READ  POPULATE_WRITE   pages that are absent
@@ -11,19 +12,23 @@
 
 import * as abi from "../../abi/linux/memory.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../abi/linux/open-flags.ts";
-import { pageOffset, PAGE_SIZE, virtAddr, type VirtAddr } from "../../lib/address.ts";
+import { pageAlignUp, pageOffset, PAGE_SIZE, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
-import type { Kernel } from "../kernel.ts";
 import { allocateRange, checkAllocation } from "../fs/allocate.ts";
-import { handlePageFault } from "./fault.ts";
+import type { Kernel } from "../kernel.ts";
 import { punchVmo } from "./file-vmo.ts";
 import { finishFlush, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
-import { freeFrameCount } from "./frames.ts";
-import { unmap } from "./page-table.ts";
-import { changeRegion, checkRange, findRegion, isolate, mergeAround, regionsOf } from "./regions.ts";
+import { frameShareCount, freeFrameCount, setFreeable } from "./frames.ts";
+import { forEachSlot } from "./page-map.ts";
+import { unmap, updateFlags } from "./page-table.ts";
+import { populateRange } from "./populate.ts";
+import { changeRegion, checkRange, isolate, mergeAround, regionsOf } from "./regions.ts";
+import { forgetCached } from "./swap-slots.ts";
 import type { Advice, AddressSpace, Region } from "./types.ts";
 import { dropPages, vmoPage } from "./vmo.ts";
 
+/** Beyond it, the end of a range wraps around. */
+const ADDRESS_LIMIT = 2 ** 64;
 /** Pages that one WILLNEED reads ahead at most, and frames that it leaves free. */
 const READ_AHEAD_PAGES = 512;
 const READ_AHEAD_RESERVE = 256;
@@ -51,7 +56,7 @@ export function adviseRange(
   if ((action === undefined && access === undefined) || pageOffset(address) !== 0 || !(length >= 0)) return "EINVAL";
   if (length === 0) return 0;
   const range = checkRange(k, address, length);
-  if (typeof range === "string") return address + length > address && address >= 0 ? "ENOMEM" : range;
+  if (range === "EINVAL") return address + pageAlignUp(length) < ADDRESS_LIMIT ? "ENOMEM" : "EINVAL";
   if (action === undefined) return access === undefined ? "EINVAL" : populate(k, space, range.start, range.end, access);
   let result: 0 | Errno = 0;
   let reached: number = range.start;
@@ -98,7 +103,27 @@ const drop: Action = (k, space, region, start, end, flush) => {
   return 0;
 };
 
-/** Punches a hole into what a shared mapping shows: file or shared memory. */
+/**
+ * Lets the pages go once memory is short: until then they read as before, and a write keeps its page. What others share stays; what is in
+ * the swap area goes at once.
+ */
+const free: Action = (k, space, region, start, end, flush) => {
+  if (!isDroppable(region) || !isAnonymous(region) || region.pageLevel > 0) return "EINVAL";
+  // Without the right to write, the next write is a fault.
+  updateFlags(k, space, start, end, (flags) => ({ ...flags, write: false, dirty: false }), flush);
+  const first = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
+  forEachSlot(region.vmo.pages, first, first + (end - start) / PAGE_SIZE, (index, slot) => {
+    if (slot < 0) {
+      dropPages(k, region.vmo, index, index + 1, () => {});
+    } else if (frameShareCount(k, slot as FrameNumber) === 1) {
+      forgetCached(k, slot as FrameNumber);
+      setFreeable(k, slot as FrameNumber, true);
+    }
+  });
+  return 0;
+};
+
+/** Punches a hole into what a shared region shows: pages go from every mapping, and read as zeros. */
 const remove: Action = (k, _space, region, start, end) => {
   const { file, sharing, maximum, vmo } = region;
   if (region.locked !== "no" || (file === undefined && sharing === "private")) return "EINVAL";
@@ -141,11 +166,7 @@ const ACTIONS: ReadonlyMap<number, Action> = new Map<number, Action>([
     abi.MADV_DONTNEED_LOCKED,
     (k, space, region, ...rest) => (isSpecial(region) ? "EINVAL" : drop(k, space, region, ...rest)),
   ],
-  [
-    abi.MADV_FREE,
-    (k, space, region, ...rest) =>
-      isDroppable(region) && isAnonymous(region) && region.pageLevel === 0 ? drop(k, space, region, ...rest) : "EINVAL",
-  ],
+  [abi.MADV_FREE, free],
   [abi.MADV_REMOVE, remove],
   [abi.MADV_DONTFORK, note(() => ({ omittedByFork: true }))],
   [
@@ -194,19 +215,19 @@ const POPULATIONS: ReadonlyMap<number, "read" | "write"> = new Map([
 ] as const);
 
 /**
- * Faults the pages in as a program's own accesses would. ENOMEM at a gap, and where no frame is free; EINVAL where the region does not
- * allow the access, EFAULT where it would raise SIGBUS. The pages before stay. No more than memory holds are tried.
+ * ENOMEM at a gap, and where no frame is free; EINVAL where the region does not allow the access, EFAULT where it would raise SIGBUS.
+ * The pages before stay.
  */
 function populate(k: Kernel, space: AddressSpace, start: number, end: number, access: "read" | "write"): 0 | Errno {
-  const last = Math.min(end, start + k.memory.size);
-  for (let at = start; at < last; at += PAGE_SIZE) {
-    const region = findRegion(space, at);
-    if (region === undefined) return "ENOMEM";
-    const { read, write } = region.protection;
-    if (!(access === "write" ? write : read || write)) return "EINVAL";
-    const outcome = handlePageFault(k, space, virtAddr(at), access);
-    if (outcome.kind === "out-of-memory") return "ENOMEM";
-    if (outcome.kind === "signal") return "EFAULT";
+  switch (populateRange(k, space, start, end, access)) {
+    case undefined:
+      return 0;
+    case "denied":
+      return "EINVAL";
+    case "no page":
+      return "EFAULT";
+    case "gap":
+    case "out of memory":
+      return "ENOMEM";
   }
-  return last < end ? "ENOMEM" : 0;
 }

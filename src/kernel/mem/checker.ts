@@ -22,7 +22,7 @@ import { forEachMapping } from "./reverse-map.ts";
 import { countSlotUses } from "./swap-areas.ts";
 import { checkShootdowns, checkTlbs } from "./shootdown-checker.ts";
 import { forEachFrameInLimbo } from "./shootdown.ts";
-import type { AddressSpace, Region, Vmo } from "./types.ts";
+import { FRAME_OWNERS, type AddressSpace, type Region, type Vmo } from "./types.ts";
 import { residentFrame } from "./vmo.ts";
 
 /** What does not hold, in words; empty when all is well. */
@@ -126,6 +126,10 @@ function checkFrames(k: Kernel, problems: string[]): void {
         `INV-1: frame ${frame} (${frameOwner(k, frame)}) has share count ${frameShareCount(k, frame)} and ${count} uses`,
       );
     }
+  }
+  const freeable = frames.owners.filter((owner) => FRAME_OWNERS[owner] === "freeable").length;
+  if (freeable !== frames.freeableCount) {
+    problems.push(`INV-1: ${frames.freeableCount} freeable frames counted, ${freeable} there`);
   }
   checkFreeLists(k, uses, problems);
   let owned = 0;

@@ -34,8 +34,7 @@ import {
 } from "./regions.ts";
 import { isAwaited, runsElsewhere } from "./shootdown.ts";
 import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types.ts";
-import { cachedSlot } from "./swap-slots.ts";
-import { residentFrame, vmoPage } from "./vmo.ts";
+import { isWatched, residentFrame, vmoPage } from "./vmo.ts";
 
 export type FaultOutcome =
   /** The instruction is to be retried. `how` is for tracers. */
@@ -123,8 +122,8 @@ function resolveShared(
   if (typeof frame === "string") return failure(frame);
   // A cached file's page stays read-only until the first write, so that the cache learns that it is dirty; one of the swap cache,
   // so that it leaves that.
-  const isWatched = vmo.source.kind === "inode" || cachedSlot(k, frame) !== undefined;
-  const writable = region.protection.write && (isWrite || !isWatched);
+  const isNoticed = vmo.source.kind === "inode" || isWatched(k, frame);
+  const writable = region.protection.write && (isWrite || !isNoticed);
   return map(k, space, region, page, frame, writable, isWrite, "shared page", flush);
 }
 
@@ -152,7 +151,7 @@ function resolvePrivate(
       releaseAfterFlush(flush, present);
     }
     const how = slot < 0 ? "swapped in" : !isWrite ? "resident" : isAlone ? "taken over" : "copy on write";
-    const mayWrite = isAlone && cachedSlot(k, frame) === undefined;
+    const mayWrite = isAlone && !isWatched(k, frame);
     const flags = (writable: boolean): PteFlags => flagsOf(region, writable, isWrite);
     if ((mayWrite || !isWrite) && mapWholeBlock(k, space, region, page, frame, isWrite, flags, flush)) {
       return { kind: "resolved", how };

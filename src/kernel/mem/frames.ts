@@ -33,6 +33,7 @@ export function createFrameState(firstFrame: FrameNumber, frameCount: number): F
     blockHead: 0,
     freeInBlock: new Uint16Array(blockOf(firstFrame + frameCount - 1) - blockOf(firstFrame) + 1),
     wholeBlocks: 0,
+    freeableCount: 0,
     failCountdown: 0,
     shareCounts: new Uint32Array(frameCount).fill(1),
     owners: new Uint8Array(frameCount).fill(OWNER_INDEX.kernel),
@@ -194,6 +195,9 @@ function releaseBlock(k: Kernel, first: FrameNumber): void {
     for (let i = 0; i < BLOCK_FRAMES; i++) forgetCached(k, (first + i) as FrameNumber);
   }
   if (k.state.config.checkInvariants) k.memory.fill(frameAddress(first), BLOCK_FRAMES * PAGE_SIZE, 0xa5);
+  if (k.state.memory.frames.freeableCount > 0) {
+    for (let i = 0; i < BLOCK_FRAMES; i++) setFreeable(k, (first + i) as FrameNumber, false);
+  }
   pushBlock(k, first);
   const { frameFree } = k.probes;
   if (frameFree !== undefined) for (let i = 0; i < BLOCK_FRAMES; i++) frameFree((first + i) as FrameNumber);
@@ -212,6 +216,16 @@ export function freeFrameCount(k: Kernel): number {
 export function frameOwner(k: Kernel, frame: FrameNumber): FrameOwner {
   const { frames } = k.state.memory;
   return FRAME_OWNERS[frames.owners[indexOf(frames, frame)] ?? 0] ?? "free";
+}
+
+/** Says of a frame with one use whether reclaim may drop what it holds. */
+export function setFreeable(k: Kernel, frame: FrameNumber, isFreeable: boolean): void {
+  const { frames } = k.state.memory;
+  const index = indexOf(frames, frame);
+  const owner = OWNER_INDEX[isFreeable ? "freeable" : "anonymous"];
+  if (isFreeable === (frames.owners[index] === OWNER_INDEX.freeable)) return;
+  frames.owners[index] = owner;
+  frames.freeableCount += isFreeable ? 1 : -1;
 }
 
 /** Whether `frame` is RAM that the allocator knows. */
@@ -318,6 +332,7 @@ function take(k: Kernel, frame: FrameNumber, owner: FrameOwner): void {
 
 function mark(frames: FrameState, frame: FrameNumber, count: number, owner: FrameOwner): void {
   const index = indexOf(frames, frame);
+  if (frames.owners[index] === OWNER_INDEX.freeable) frames.freeableCount -= 1;
   frames.shareCounts[index] = count;
   frames.owners[index] = OWNER_INDEX[owner];
   frames.families[index] = 0;

@@ -20,9 +20,8 @@ import { allocateFrames, BLOCK_FRAMES, frameShareCount, hasFreeBlock } from "./f
 import { isRangeAbsent, runOfFrames } from "./page-map.ts";
 import { findEntry, foundLevel, mapLarge, unmap } from "./page-table.ts";
 import { isAwaited, runsElsewhere } from "./shootdown.ts";
-import { cachedSlot } from "./swap-slots.ts";
 import type { AddressSpace, Region } from "./types.ts";
-import { holdPages } from "./vmo.ts";
+import { holdPages, isWatched } from "./vmo.ts";
 
 /** Level of the leaves that map a block, in every format. */
 export const LARGE_LEVEL = 1;
@@ -126,8 +125,7 @@ function blockWithin(region: Region, address: VirtAddr): VirtAddr | undefined {
 /** Whether each frame of a block has one holder, and the swap cache has none of them. */
 function isHeldAlone(k: Kernel, first: FrameNumber): boolean {
   for (let frame: number = first; frame < first + BLOCK_FRAMES; frame++) {
-    if (frameShareCount(k, frame as FrameNumber) !== 1 || cachedSlot(k, frame as FrameNumber) !== undefined)
-      return false;
+    if (frameShareCount(k, frame as FrameNumber) !== 1 || isWatched(k, frame as FrameNumber)) return false;
   }
   return true;
 }

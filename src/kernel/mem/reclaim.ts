@@ -2,7 +2,8 @@
 //
 //   clock hand ──> frame ──> held by VMOs, and by nothing else? ──> all its PTEs: accessed since the last round? ──yes──> spared, once
 //                                                                     │ no
-//             round 1: clean pages of files      dropped              v
+//             round 0: freeable pages            dropped              v
+//             round 1: clean pages of files      dropped
 //             round 2: dirty pages of files      stored, dropped    PTEs removed, TLBs flushed ──> stored or swapped out ──> freed
 //                      private and shared memory swapped out
 //             round 3: as round 2, accessed or not
@@ -21,7 +22,7 @@ import type { Errno } from "../../abi/linux/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { storePages } from "./file-vmo.ts";
 import { finishFlush, newFlush } from "./flush.ts";
-import { frameShareCount, releaseFrame } from "./frames.ts";
+import { frameOwner, frameShareCount, releaseFrame } from "./frames.ts";
 import { setSlot } from "./page-map.ts";
 import { framesInLimbo, lastShootdown } from "./shootdown.ts";
 import { query, unmap, updateFlags } from "./page-table.ts";
@@ -29,7 +30,7 @@ import { forEachMappingOfPage, holdersOf } from "./reverse-map.ts";
 import { swapOut } from "./swap.ts";
 import { swapTotals } from "./swap-slots.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
-import { vmoPage } from "./vmo.ts";
+import { dropPages, vmoPage } from "./vmo.ts";
 
 /** Frames that a caller who needs one or a few asks for. */
 export const RECLAIM_BATCH = 32;
@@ -86,11 +87,13 @@ export function reclaimFrames(k: Kernel, target: number): number {
   const budget = Math.max(SCAN_MINIMUM, target * SCAN_RATIO);
   const before = memory.frames.freeCount;
   let found = 0;
+  if (memory.frames.freeableCount > 0) found += sweep(k, target, memory.frames.frameCount, "freeable");
   // A round that found none among so many pages of files need not be made again until there are more.
   reclaim.fileFloor = Math.min(reclaim.fileFloor, memory.filePages);
-  if (memory.filePages > reclaim.fileFloor) {
-    found += sweep(k, target, budget, "clean-file");
-    if (found === 0) reclaim.fileFloor = memory.filePages;
+  if (memory.filePages > reclaim.fileFloor && found < target) {
+    const clean = sweep(k, target - found, budget, "clean-file");
+    found += clean;
+    if (clean === 0) reclaim.fileFloor = memory.filePages;
   }
   if (memory.filePages > 0 || swapTotals(k).total > 0) {
     if (found < target) found += sweep(k, target - found, budget, "any");
@@ -101,7 +104,7 @@ export function reclaimFrames(k: Kernel, target: number): number {
   return freed;
 }
 
-type Round = "clean-file" | "any" | "forced";
+type Round = "freeable" | "clean-file" | "any" | "forced";
 
 /** Moves the clock hand over at most `budget` frames, until `target` of them are free or will be. */
 function sweep(k: Kernel, target: number, budget: number, round: Round): number {
@@ -131,10 +134,12 @@ function evict(k: Kernel, frame: FrameNumber, round: Round): boolean {
   const { evicting } = k.state.memory.reclaim;
   if (evicting.has(frame)) return false;
   const isFile = first.source.kind === "inode";
+  const isFreeable = frameOwner(k, frame) === "freeable";
+  if (round === "freeable" && !isFreeable) return false;
   if (round === "clean-file" && (!isFile || first.dirty.has(index))) return false;
   const mappings = findMappings(k, vmos, index, frame);
   if (mappings === "pinned") return false;
-  if (round !== "forced" && spare(k, mappings)) return false;
+  if (round !== "forced" && round !== "freeable" && spare(k, mappings)) return false;
   for (const { space, address } of mappings) removeMapping(k, space, address);
   const awaited = lastShootdown(k);
   if (awaited === undefined) return moveOut(k, vmos, index, frame);
@@ -156,7 +161,12 @@ export function finishEviction(k: Kernel, frame: FrameNumber): void {
 function moveOut(k: Kernel, vmos: readonly Vmo[], index: number, frame: FrameNumber): boolean {
   const [first] = vmos;
   const isFile = first?.source.kind === "inode";
-  const isOut = isFile ? dropFilePage(k, first, index, frame) : swapOut(k, frame, vmos, index) === 0;
+  const isOut =
+    frameOwner(k, frame) === "freeable"
+      ? dropFreeable(k, vmos, index)
+      : isFile
+        ? dropFilePage(k, first, index, frame)
+        : swapOut(k, frame, vmos, index) === 0;
   if (isOut) k.state.memory.statistics.framesReclaimed += 1;
   return isOut;
 }
@@ -211,6 +221,12 @@ function pageAt(
   const { size } = k.arch.format.levels[found.level] ?? { size: PAGE_SIZE };
   const start = Math.floor(address / size) * size;
   return { start: virtAddr(start), end: virtAddr(start + size), accessed: found.flags.accessed };
+}
+
+/** Drops an anonymous page that its program said may go: it reads as zeros again. */
+function dropFreeable(k: Kernel, vmos: readonly Vmo[], index: number): boolean {
+  for (const vmo of vmos) dropPages(k, vmo, index, index + 1, (frame) => releaseFrame(k, frame));
+  return true;
 }
 
 /** Stores a page of the page cache if it is dirty, and frees it. */

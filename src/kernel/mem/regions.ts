@@ -68,6 +68,8 @@ export interface MapRequest extends PlaceRequest {
   readonly pageLevel?: number | undefined;
 }
 
+/** Regions that all spaces together may have, however small memory is. */
+const LEAST_REGIONS = 2 * 65530;
 const ALL_RIGHTS: Protection = { read: true, write: true, execute: true };
 /** Before any madvise. */
 export const NO_ADVICE: Advice = {
@@ -226,7 +228,7 @@ export function setBreak(k: Kernel, space: AddressSpace, address: number): VirtA
  */
 export function hasRoomForRegions(k: Kernel, present: number, more: number): boolean {
   const { regionCount: all, settings } = k.state.memory;
-  const limit = Math.max(2 * settings.maxMapCount, k.memory.size / 1024);
+  const limit = Math.max(LEAST_REGIONS, k.memory.size / 1024);
   return present + more <= settings.maxMapCount && all + more <= limit;
 }
 

@@ -77,15 +77,13 @@ export function remapRange(
   if (invalid !== 0) return invalid;
   if (region === undefined) return "EFAULT";
   if (oldAddress % pageSize !== 0 || (isFixed && newAddress % pageSize !== 0)) return "EINVAL";
-  if (isFixed && !keepsOld && oldSize === newSize && oldSize > 0) return moveAll(k, space, remapping, newAddress);
+  if (isFixed && oldSize === newSize && oldSize > 0) return moveAll(k, space, remapping, newAddress);
   if (!isFixed && !keepsOld && newSize <= oldSize) {
     const cut = newSize === oldSize ? 0 : unmapRange(k, space, oldAddress + newSize, oldSize - newSize);
     return cut === 0 ? virtAddr(oldAddress) : cut;
   }
-  const refused = checkGrowth(space, region, remapping);
+  const refused = checkGrowth(k, space, region, remapping);
   if (refused !== 0) return refused;
-  const added = keepsOld ? newSize : newSize - oldSize;
-  if (commitOf(region) > 0 && !mayCommit(k, added / PAGE_SIZE)) return "ENOMEM";
   if (isFixed) return moveTo(k, space, remapping, newAddress);
   const end = oldAddress + newSize;
   if (!keepsOld && oldSize > 0 && oldAddress + oldSize === region.end && hasRoom(k, space, region.end, end)) {
@@ -118,6 +116,7 @@ function checkArguments(
 
 /** What a region that grows or moves must be, and may not exceed. */
 function checkGrowth(
+  k: Kernel,
   space: AddressSpace,
   region: Region,
   { oldAddress, oldSize, newSize, keepsOld }: Remapping,
@@ -131,6 +130,7 @@ function checkGrowth(
   if (isSpecial) return "EFAULT";
   if (region.locked !== "no" && !keepsOld && !mayLock(space, added)) return "EAGAIN";
   if (spaceSize(space) + added > space.limits.addressSpace) return "ENOMEM";
+  if (commitOf(region) > 0 && !mayCommit(k, added / PAGE_SIZE)) return "ENOMEM";
   const isData = region.sharing === "private" && region.protection.write && !region.growsDown;
   return isData && !mayWrite(space, added) ? "ENOMEM" : 0;
 }
@@ -139,14 +139,16 @@ function checkGrowth(
 function moveAll(
   k: Kernel,
   space: AddressSpace,
-  { oldAddress, oldSize }: Remapping,
+  { oldAddress, oldSize, keepsOld }: Remapping,
   newAddress: number,
 ): VirtAddr | Errno {
   const end = oldAddress + oldSize;
   for (const region of regionsOf(space, oldAddress, end)) {
     const start = Math.max(region.start, oldAddress);
     const size = Math.min(region.end, end) - start;
-    const part = { oldAddress: start, oldSize: size, newSize: size, isFixed: true, keepsOld: false };
+    const part = { oldAddress: start, oldSize: size, newSize: size, isFixed: true, keepsOld };
+    const refused = checkGrowth(k, space, region, part);
+    if (refused !== 0) return refused;
     const moved = moveTo(k, space, part, newAddress + (start - oldAddress));
     if (typeof moved === "string") return moved;
   }

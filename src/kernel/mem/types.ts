@@ -158,6 +158,7 @@ export const FRAME_OWNERS = [
   "page-table",
   "trapframe",
   "anonymous",
+  "freeable",
   "file",
   "kernel-stack",
 ] as const;
@@ -175,6 +176,8 @@ export interface FrameState {
   /** Free single frames in each aligned block of 512, and how many blocks have 512. */
   readonly freeInBlock: Uint16Array;
   wholeBlocks: number;
+  /** Frames of anonymous pages whose contents may go as soon as memory is short (MADV_FREE). */
+  freeableCount: number;
   /** For tests: the n-th allocation from now on fails as if no frame were free, and those after it do not. 0: none fails. */
   failCountdown: number;
   /** Uses of each frame (PTE-independent: VMO pages, table pages, trapframes …); 0 = free. Index: frame - firstFrame. */

@@ -14,10 +14,18 @@ import type { Errno } from "../../abi/linux/errno.ts";
 import { hostfsOperations } from "../fs/hostfs.ts";
 import { hasRoomForPage, settleUsage } from "../fs/tmpfs.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { allocateFrame, frameShareCount, releaseFrame, releaseFrames, retainFrame } from "./frames.ts";
+import {
+  allocateFrame,
+  frameOwner,
+  frameShareCount,
+  releaseFrame,
+  releaseFrames,
+  retainFrame,
+  setFreeable,
+} from "./frames.ts";
 import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot, slotAt } from "./page-map.ts";
 import { swapIn } from "./swap.ts";
-import { forgetCached, releaseSlot, retainSlot } from "./swap-slots.ts";
+import { cachedSlot, forgetCached, releaseSlot, retainSlot } from "./swap-slots.ts";
 import type { FrameOwner, Vmo } from "./types.ts";
 
 /** A VMO with one reference and no pages, of a family of its own unless one is given. It keeps a source VMO alive. */
@@ -122,6 +130,7 @@ export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "wr
     if (source.kind === "inode") vmo.dirty.add(index);
     if (frameShareCount(k, present) !== 1) return replaceByCopy(k, vmo, index, present);
     forgetCached(k, present);
+    if (source.kind === "zero") setFreeable(k, present, false);
     return present;
   }
   switch (source.kind) {
@@ -148,6 +157,11 @@ export function vmoPage(k: Kernel, vmo: Vmo, index: number, access: "read" | "wr
       return frame;
     }
   }
+}
+
+/** Whether a write to the frame must be noticed: it ends a copy in the swap area, or the leave to drop the page (MADV_FREE). */
+export function isWatched(k: Kernel, frame: FrameNumber): boolean {
+  return cachedSlot(k, frame) !== undefined || frameOwner(k, frame) === "freeable";
 }
 
 /** Takes the pages [from, to) out of a VMO, which no PTE shows any more; the frames go when `release` says so. */

@@ -24,7 +24,7 @@ const prctl = defineCall({
     { name: "arg5", type: "long" },
   ],
   result: "int",
-  handler: (call, option, argument) => {
+  handler: (call, option, argument, second, third, fourth) => {
     const { k, thread, process } = call;
     switch (option) {
       case abi.PR_SET_NAME:
@@ -68,6 +68,11 @@ const prctl = defineCall({
         return 0;
       case abi.PR_GET_TIMERSLACK:
         return 50_000;
+      case abi.PR_SET_MDWE:
+        return second === 0 && third === 0 && fourth === 0 ? refuseExecGain(call, argument) : "EINVAL";
+      case abi.PR_GET_MDWE:
+        if (argument !== 0 || second !== 0 || third !== 0 || fourth !== 0) return "EINVAL";
+        return EXEC_GAIN_BITS[process.space.executeGain];
       case abi.PR_CAPBSET_READ:
         return argument < 0 || argument > 40 ? "EINVAL" : 1;
       default:
@@ -75,6 +80,22 @@ const prctl = defineCall({
     }
   },
 });
+
+const EXEC_GAIN_BITS = {
+  allowed: 0,
+  refused: abi.MDWE_REFUSE_EXEC_GAIN,
+  "refused-here": abi.MDWE_REFUSE_EXEC_GAIN | abi.MDWE_NO_INHERIT,
+} as const;
+
+/** PR_SET_MDWE(2const): once set, it stays as it is. */
+function refuseExecGain({ process: { space } }: Call, bits: number): SyscallResult {
+  const before = EXEC_GAIN_BITS[space.executeGain];
+  if ((bits & ~(abi.MDWE_REFUSE_EXEC_GAIN | abi.MDWE_NO_INHERIT)) !== 0 || bits === abi.MDWE_NO_INHERIT)
+    return "EINVAL";
+  if (before !== 0 && before !== bits) return "EPERM";
+  if (bits !== 0) space.executeGain = (bits & abi.MDWE_NO_INHERIT) === 0 ? "refused" : "refused-here";
+  return 0;
+}
 
 function setName(call: Call, at: number): SyscallResult {
   const { k, thread, process } = call;
