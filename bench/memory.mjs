@@ -187,10 +187,12 @@ async function run(command, label) {
     // The kernel's own words may stand before the program's on a console.
     const [, word, name, count] = /\b(begin|end|done)\b(?: ([\w-]+))?(?: (\d+))?\s*$/.exec(line) ?? [];
     if (word === "begin") {
-      process.stderr.write(`\r\x1b[K${label} ${name}`);
+      showProgress(`${label} ${name}`);
       begun = at;
     } else if (word === "end" && begun !== undefined) {
-      costs.set(name, { cpu: (at.cpu - begun.cpu) / count, wall: (at.wall - begun.wall) / count });
+      const cost = { cpu: (at.cpu - begun.cpu) / count, wall: (at.wall - begun.wall) / count };
+      costs.set(name, cost);
+      if (!process.stderr.isTTY) console.error(`${label} ${name} ${decimals(cost.cpu, 2)} ${decimals(cost.wall, 2)}`);
     } else if (word === "done") {
       isDone = true;
       child.kill("SIGTERM");
@@ -199,12 +201,17 @@ async function run(command, label) {
   }
   clearTimeout(silence);
   if (child.exitCode === null && child.signalCode === null) await new Promise((resolve) => child.once("exit", resolve));
-  process.stderr.write("\r\x1b[K");
+  showProgress("");
   if (!isDone) {
     console.error(`bench: ${label} did not finish\n${output.slice(-20).join("")}`);
     process.exit(1);
   }
   return costs;
+}
+
+/** The line at the bottom of a terminal. */
+function showProgress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 /** CPU time of all threads of a process. */
