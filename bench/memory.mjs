@@ -178,10 +178,11 @@ async function run(command, label) {
   child.stderr.on("data", (data) => output.push(String(data)));
   const silence = setTimeout(() => child.kill("SIGKILL"), SILENCE_MS);
   const costs = new Map();
+  const threads = new Map();
   let begun;
   let isDone = false;
   for await (const line of createInterface({ input: child.stdout })) {
-    const at = { cpu: cpuTimeUs(child.pid), wall: performance.now() * 1000 };
+    const at = { cpu: cpuTimeUs(child.pid, threads), wall: performance.now() * 1000 };
     silence.refresh();
     output.push(`${line}\n`);
     // The kernel's own words may stand before the program's on a console.
@@ -214,13 +215,13 @@ function showProgress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/** CPU time of all threads of a process. */
-function cpuTimeUs(pid) {
-  let sum = 0;
+/** CPU time of all threads of a process; `threads` keeps what each has taken, since some may have ended. */
+function cpuTimeUs(pid, threads) {
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1000;
+    const [runNs] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ");
+    threads.set(thread, Number(runNs) / 1000);
   }
-  return sum;
+  return [...threads.values()].reduce((sum, us) => sum + us, 0);
 }
 
 function report() {

@@ -130,6 +130,18 @@ export function retainFrame(k: Kernel, frame: FrameNumber): void {
   frames.shareCounts[index] = frameShareCount(k, frame) + 1;
 }
 
+/** Counts one more use of each frame among the first `count` slots of a chunk (page-map.ts). */
+export function retainSlots(k: Kernel, slots: Int32Array, count: number): void {
+  const { shareCounts, firstFrame } = k.state.memory.frames;
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i] ?? 0;
+    if (slot <= 0) continue;
+    const before = shareCounts[slot - firstFrame] ?? 0;
+    if (before === 0) throw new KernelBug(`retain of free frame ${slot}`);
+    shareCounts[slot - firstFrame] = before + 1;
+  }
+}
+
 /**
  * Counts one use less; the last one frees the frame. No PTE may lead to it any more then, and no TLB entry of a hart but of those that
  * have still to acknowledge a shootdown: the frame waits for them in limbo (shootdown.ts, INV-4).
@@ -157,6 +169,18 @@ export function releaseFrameNow(k: Kernel, frame: FrameNumber): void {
   k.probes.frameFree?.(frame);
 }
 
+/** Gives up a use of each frame among the first `count` slots of a chunk; those of which it is the last use are put on `last` instead. */
+export function releaseSlots(k: Kernel, slots: Int32Array, count: number, last: FrameNumber[]): void {
+  const { shareCounts, firstFrame } = k.state.memory.frames;
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i] ?? 0;
+    if (slot <= 0) continue;
+    const before = shareCounts[slot - firstFrame] ?? 0;
+    if (before > 1) shareCounts[slot - firstFrame] = before - 1;
+    else last.push(slot as FrameNumber);
+  }
+}
+
 /** Releases each of the frames, as `releaseFrame` does; a whole block among them, in order and used once, in one step. */
 export function releaseFrames(k: Kernel, released: readonly FrameNumber[]): void {
   const awaited = k.state.memory.shootdowns.pending.at(-1);
@@ -166,9 +190,14 @@ export function releaseFrames(k: Kernel, released: readonly FrameNumber[]): void
 
 /** As `releaseFrames`, for frames that no hart's TLB leads to. */
 export function releaseFramesNow(k: Kernel, released: readonly FrameNumber[]): void {
+  const { shareCounts, firstFrame } = k.state.memory.frames;
   for (let at = 0; at < released.length;) {
     const first = released[at] as FrameNumber; // at < length
-    if (isUnsharedBlock(k, released, at)) {
+    const count = shareCounts[first - firstFrame] ?? 0;
+    if (count > 1) {
+      shareCounts[first - firstFrame] = count - 1;
+      at += 1;
+    } else if (isUnsharedBlock(k, released, at)) {
       releaseBlock(k, first);
       at += BLOCK_FRAMES;
     } else {

@@ -20,10 +20,21 @@ import {
   frameShareCount,
   releaseFrame,
   releaseFrames,
+  releaseSlots,
   retainFrame,
+  retainSlots,
   setFreeable,
 } from "./frames.ts";
-import { clearPageMap, copyPageMap, createPageMap, forEachSlot, frameAt, setSlot, slotAt } from "./page-map.ts";
+import {
+  CHUNK_PAGES,
+  clearPageMap,
+  copyPageMap,
+  createPageMap,
+  forEachSlot,
+  frameAt,
+  setSlot,
+  slotAt,
+} from "./page-map.ts";
 import { swapIn } from "./swap.ts";
 import { cachedSlot, forgetCached, releaseSlot, retainSlot } from "./swap-slots.ts";
 import type { FrameOwner, Vmo } from "./types.ts";
@@ -60,10 +71,12 @@ export function cloneVmo(k: Kernel, vmo: Vmo): Vmo {
     mappings: new Set(),
     dependents: new Set(),
   };
-  forEachSlot(clone.pages, 0, Infinity, (_index, slot) => {
-    if (slot > 0) retainFrame(k, slot as FrameNumber);
-    else retainSlot(k, -slot - 1);
-  });
+  for (const chunk of clone.pages.chunks.values()) retainSlots(k, chunk, CHUNK_PAGES);
+  if (clone.pages.swapped > 0) {
+    forEachSlot(clone.pages, 0, Infinity, (_index, slot) => {
+      if (slot < 0) retainSlot(k, -slot - 1);
+    });
+  }
   join(k, clone);
   return clone;
 }
@@ -89,10 +102,12 @@ export function releaseVmo(k: Kernel, vmo: Vmo): void {
   if (vmo.references > 0) return;
   if (vmo.source.kind === "inode") k.state.memory.filePages -= vmo.pages.resident;
   const frames: FrameNumber[] = [];
-  forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => {
-    if (slot > 0) frames.push(slot as FrameNumber);
-    else releaseSlot(k, -slot - 1);
-  });
+  for (const chunk of vmo.pages.chunks.values()) releaseSlots(k, chunk, CHUNK_PAGES, frames);
+  if (vmo.pages.swapped > 0) {
+    forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => {
+      if (slot < 0) releaseSlot(k, -slot - 1);
+    });
+  }
   releaseFrames(k, frames);
   clearPageMap(vmo.pages);
   leave(k, vmo);
