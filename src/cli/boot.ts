@@ -6,7 +6,7 @@ import { machineOptions, MACHINE_OPTIONS, terminalEnvironment, type Command } fr
 import { ESCAPE_HELP } from "./console-escape.ts";
 import { onHostSignal } from "./host-signals.ts";
 import type { ParsedOptions } from "./options.ts";
-import { hostStdout, waitForReaders, writeStderr } from "./output.ts";
+import { hostStdout, hostWidth, waitForReaders, wantsColour, writeStderr } from "./output.ts";
 import { connectTerminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -44,6 +44,7 @@ export const bootCommand: Command = {
         k: kernel,
         version: VERSION,
         traps: logTraps(system.machine),
+        terminal: () => ({ width: hostWidth(process.stdout), colour: wantsColour(process.stdout) }),
         shutdown: () => system.control.powerOff(),
         panic: (message) => system.control.panic(message),
         fault: () => system.control.fault(),

@@ -15,6 +15,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["run", async (): Promise<Command> => (await import("./run.ts")).runCommand],
   ["trace", async (): Promise<Command> => (await import("./trace.ts")).traceCommand],
   ["pt", async (): Promise<Command> => (await import("./pt.ts")).pageTableCommand],
+  ["maps", async (): Promise<Command> => (await import("./maps.ts")).mapsCommand],
+  ["frames", async (): Promise<Command> => (await import("./frames.ts")).framesCommand],
   ["startup", async (): Promise<Command> => (await import("./startup.ts")).startupCommand],
   ["demo", async (): Promise<Command> => (await import("./demo.ts")).demoCommand],
 ]);

@@ -49,6 +49,21 @@ function createOutput(stream: NodeJS.WriteStream): HostOutput {
 export const hostStdout: HostOutput = createOutput(process.stdout);
 export const hostStderr: HostOutput = createOutput(process.stderr);
 
+/** Columns of the terminal, or where there is none of a page. */
+export function hostWidth(stream: NodeJS.WriteStream): number {
+  const columns = stream.isTTY === true && stream.columns > 0 ? stream.columns : PAGE_WIDTH; // 0: it does not know
+  return Math.max(LEAST_WIDTH, Math.min(MOST_WIDTH, columns));
+}
+
+export const PAGE_WIDTH = 120;
+export const LEAST_WIDTH = 40;
+export const MOST_WIDTH = 400;
+
+/** Whether it is a terminal whose user has not said no to colours (https://no-color.org). */
+export function wantsColour(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+}
+
 export function writeStderr(text: string): void {
   hostStderr.write(text);
 }

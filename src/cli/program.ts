@@ -1,4 +1,4 @@
-// What `run`, `trace` and `pt` share: which program is meant, and how the host's three streams reach it.
+// What `run`, `trace` and the commands of observe.ts share: which program is meant, and how the host's three streams reach it.
 //
 //   stdin and stdout are a terminal ──> the guest's console terminal: line editing, ^C, window size, job control
 //   else                            ──> three byte streams; a regular file on stdin is handed over whole

@@ -2,17 +2,21 @@
 // help, function. While it has the console the machine stands still.
 
 import type { Kernel } from "../kernel/kernel.ts";
-import { FRAME_OWNERS } from "../kernel/mem/types.ts";
+import { memoryStatistics } from "../kernel/fs/procfs/memory-files.ts";
 import type { Process } from "../kernel/process/types.ts";
+import { formatFrames } from "./frame-view.ts";
+import { describeSpace, formatMemoryMap } from "./memory-map.ts";
+import { formatState } from "./page-state.ts";
 import {
   formatAddress,
   formatPageTable,
-  formatRegions,
   formatSize,
+  formatUnmapped,
   readPageTable,
   regionAt,
   regionName,
 } from "./page-table-view.ts";
+import { formatSwap } from "./swap-view.ts";
 import { INTERRUPT_BASE, type TrapLog } from "./trap-log.ts";
 
 /** What the monitor works on. */
@@ -20,6 +24,8 @@ export interface MonitorTarget {
   readonly k: Kernel;
   readonly version: string;
   readonly traps: TrapLog;
+  /** Characters of a line now, and whether colours are wanted. */
+  readonly terminal: () => { readonly width: number; readonly colour: boolean };
   readonly shutdown: () => void;
   /** Makes the kernel panic: its report ends the run. */
   readonly panic: (message: string) => void;
@@ -34,8 +40,9 @@ interface MonitorCommand {
   readonly run: (target: MonitorTarget, args: readonly string[]) => string;
 }
 
-/** Registers stand in as many columns as fit a line of so many characters. */
-const LINE_LENGTH = 120;
+/** Entries of the free lists that `frames` shows unless it is told. */
+const FREE_LIMIT = 16;
+const MOST_ENTRIES = 4096;
 
 const COMMANDS: readonly MonitorCommand[] = [
   { name: "help", arguments: "", help: "this list", run: help },
@@ -49,16 +56,29 @@ const COMMANDS: readonly MonitorCommand[] = [
   {
     name: "maps",
     arguments: "PID",
-    help: "regions of a process",
-    run: (target, args) => withProcess(target, args, (process) => formatRegions(target.k, process.space)),
+    help: "regions of a process: in memory, copy-on-write, swapped, in large pages",
+    run: (target, args) =>
+      withProcess(target, args, (process) => formatMemoryMap(target.k, process, target.terminal().width)),
   },
   {
     name: "pt",
     arguments: "PID [VA]",
-    help: "page-table tree of a process, or the walk of one address",
+    help: "page-table tree of a process and who shares its frames, or the walk of one address",
     run: showPageTable,
   },
-  { name: "frames", arguments: "", help: "physical frames by owner, and the head of the free list", run: showFrames },
+  {
+    name: "frames",
+    arguments: "[N]",
+    help: "map of physical memory, histograms, and the first N entries of the free lists",
+    run: showFrames,
+  },
+  { name: "swap", arguments: "", help: "swap areas and the swap cache", run: ({ k }) => formatSwap(k) },
+  {
+    name: "vmstat",
+    arguments: "",
+    help: "memory counters, as /proc/vmstat has them",
+    run: ({ k }) => memoryStatistics(k).trimEnd(),
+  },
   { name: "regs", arguments: "", help: "registers of every hart", run: showRegisters },
   { name: "traps", arguments: "", help: "traps by cause, and the last of them", run: showTraps },
   {
@@ -140,11 +160,20 @@ function withProcess(target: MonitorTarget, args: readonly string[], use: (proce
 function showPageTable(target: MonitorTarget, args: readonly string[]): string {
   return withProcess(target, args, (process) => {
     const text = args[1];
-    if (text === undefined) return formatPageTable(target.k, process.space);
+    if (text === undefined) return showTree(target.k, process);
     const address = Number(text.startsWith("0x") ? text : `0x${text}`);
     if (!Number.isFinite(address)) return `${text} is not an address`;
     return walk(target.k, process, address);
   });
+}
+
+function showTree(k: Kernel, process: Process): string {
+  const unmapped = formatUnmapped(k, process.space);
+  return [
+    describeSpace(k, process),
+    formatPageTable(k, process.space),
+    ...(unmapped === "" ? [] : ["pages that the table does not show", unmapped]),
+  ].join("\n");
 }
 
 /** The entries that a walk of one address meets. */
@@ -166,8 +195,9 @@ function walk(k: Kernel, process: Process, address: number): string {
       `${"  ".repeat(depth)}${entry.levelName}[${index}]  ${entry.kind} ${formatAddress(physical, 14)}  ${entry.flags}`,
     );
     if (entry.kind === "leaf") {
+      const state = entry.pages === undefined ? "" : `, ${formatState(entry.pages)}`;
       lines.push(
-        `physical ${formatAddress(entry.physical + (address - entry.address), 14)}, ${formatSize(entry.size)} page`,
+        `physical ${formatAddress(entry.physical + (address - entry.address), 14)}, ${formatSize(entry.size)} page${state}`,
       );
       break;
     }
@@ -182,35 +212,14 @@ function walk(k: Kernel, process: Process, address: number): string {
   return lines.join("\n");
 }
 
-function showFrames({ k }: MonitorTarget): string {
-  const { frames } = k.state.memory;
-  const byOwner = new Map<number, { count: number; shared: number }>();
-  for (let index = 0; index < frames.frameCount; index++) {
-    const shares = frames.shareCounts[index] ?? 0;
-    if (shares === 0) continue;
-    const owner = frames.owners[index] ?? 0;
-    const entry = byOwner.get(owner) ?? { count: 0, shared: 0 };
-    entry.count += 1;
-    entry.shared += shares > 1 ? 1 : 0;
-    byOwner.set(owner, entry);
-  }
-  const lines = [`${frames.frameCount} frames of 4K, ${frames.freeCount} free`];
-  for (const [owner, { count, shared }] of [...byOwner].sort((a, b) => b[1].count - a[1].count)) {
-    lines.push(
-      `${String(count).padStart(8)}  ${FRAME_OWNERS[owner] ?? `owner ${owner}`}${shared > 0 ? ` (${shared} shared)` : ""}`,
-    );
-  }
-  const chain: string[] = [];
-  let at: number = frames.freeHead;
-  while (at !== 0 && chain.length < 6 && k.memory.contains(at, 8)) {
-    chain.push(formatAddress(at, 10));
-    at = (k.memory.read32(at + 4) >>> 0) * 2 ** 32 + (k.memory.read32(at) >>> 0);
-  }
-  lines.push(`free list: ${chain.length === 0 ? "no single frames" : chain.join(" -> ")}${at === 0 ? "" : " -> …"}`);
-  return lines.join("\n");
+function showFrames(target: MonitorTarget, args: readonly string[]): string {
+  const limit = args[0] === undefined ? FREE_LIMIT : Number(args[0]);
+  if (!(Number.isInteger(limit) && limit >= 0 && limit <= MOST_ENTRIES))
+    return `${args[0] ?? ""} is not a number from 0 to ${MOST_ENTRIES}`;
+  return formatFrames(target.k, { ...target.terminal(), limit });
 }
 
-function showRegisters({ k }: MonitorTarget): string {
+function showRegisters({ k, terminal }: MonitorTarget): string {
   return k.machine.harts
     .map((hart) => {
       const running = k.state.scheduler.current[hart.id];
@@ -219,7 +228,7 @@ function showRegisters({ k }: MonitorTarget): string {
       const width = Math.max(8, ...registers.map(({ name }) => name.length));
       const cells = registers.map(({ name, value }) => `${name.padStart(width)} ${value}`);
       const rows: string[] = [];
-      const columns = Math.max(1, Math.floor(LINE_LENGTH / ((cells[0]?.length ?? 0) + 1)));
+      const columns = Math.max(1, Math.floor(terminal().width / ((cells[0]?.length ?? 0) + 1)));
       for (let index = 0; index < cells.length; index += columns) {
         rows.push(cells.slice(index, index + columns).join(" "));
       }

@@ -2,15 +2,16 @@
 //
 //   L2[  0] 0x0000000000000000  table 0x87ffb
 //     L1[  0] 0x0000000000000000  table 0x87ffa
-//       L0[ 16] 0x0000000000010000  0x0000000087f3c000   4K  VR-XU-A-  text
+//       L0[ 16] 0x0000000000010000  0x0000000087f3c000   4K  VR-XU-A-  text  copy-on-write x2
 //
 // The walk stands apart from the kernel's page-table editor: it shares only the format descriptor.
 
 import { findRegion, regionsOf } from "../kernel/mem/region-tree.ts";
 import type { AddressSpace, Region } from "../kernel/mem/types.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { formatState, leafState, unmappedRuns, type LeafState } from "./page-state.ts";
 
-/** One valid entry of a table, or a run of neighbouring leaf entries that show neighbouring frames with the same flags. */
+/** One valid entry of a table, or a run of neighbouring leaf entries of one region that show neighbouring frames in the same state. */
 export interface PageTableEntry {
   readonly level: number;
   readonly levelName: string;
@@ -26,6 +27,9 @@ export interface PageTableEntry {
   readonly flags: string;
   /** Entries in the run: 1 for a table. */
   readonly count: number;
+  /** Leaves of a program's regions: the region's start, and who holds the frames. */
+  readonly regionStart?: number;
+  readonly pages?: LeafState;
   readonly children: readonly PageTableEntry[];
 }
 
@@ -46,12 +50,8 @@ export function readPageTable(k: Kernel, space: AddressSpace): PageTableEntry[] 
       const target = view.frame * 4096;
       const flags = format.flagLetters(hi, lo, level);
       const children = view.kind === "table" ? readTable(target, level - 1, base + index * size) : [];
-      const previous = entries.at(-1);
-      if (previous !== undefined && view.kind === "leaf" && continues(previous, address, target, flags)) {
-        entries[entries.length - 1] = { ...previous, count: previous.count + 1 };
-        continue;
-      }
-      entries.push({
+      const region = view.kind === "leaf" ? findRegion(space, address) : undefined;
+      const entry: PageTableEntry = {
         level,
         levelName: shape.tableName,
         index,
@@ -62,18 +62,37 @@ export function readPageTable(k: Kernel, space: AddressSpace): PageTableEntry[] 
         flags,
         count: 1,
         children,
-      });
+        ...(region === undefined
+          ? {}
+          : { regionStart: region.start, pages: leafState(k, region, address, view.frame, size / 4096) }),
+      };
+      const previous = entries.at(-1);
+      if (previous !== undefined && entry.kind === "leaf" && continues(previous, entry)) {
+        entries[entries.length - 1] = { ...previous, count: previous.count + 1 };
+      } else entries.push(entry);
     }
     return entries;
   };
   return readTable(space.root * 4096, format.levels.length - 1, 0);
 }
 
-function continues(run: PageTableEntry, address: number, physical: number, flags: string): boolean {
-  const bytes = run.count * run.size;
+function continues(run: PageTableEntry, next: PageTableEntry): boolean {
+  return isAlike(run, next) && run.physical + run.count * run.size === next.physical;
+}
+
+/** Whether a leaf follows a run, with the same flags and in the same state, wherever its frame is. */
+function isAlike(run: PageTableEntry, next: PageTableEntry): boolean {
   return (
-    run.kind === "leaf" && run.flags === flags && run.address + bytes === address && run.physical + bytes === physical
+    run.kind === "leaf" &&
+    run.flags === next.flags &&
+    run.address + run.count * run.size === next.address &&
+    run.regionStart === next.regionStart &&
+    stateText(run) === stateText(next)
   );
+}
+
+function stateText({ pages }: PageTableEntry): string {
+  return pages === undefined ? "" : formatState(pages);
 }
 
 function canonical(address: number, bits: number): number {
@@ -88,11 +107,11 @@ export function describeLevels(k: Kernel): string {
     .join(", ");
 }
 
-/** The tree as text, a line an entry, each leaf with what it belongs to. */
+/** The tree as text, a line an entry or a run of leaves that are alike, each with what it belongs to and who holds its frames. */
 export function formatPageTable(k: Kernel, space: AddressSpace): string {
   const lines: string[] = [];
   const print = (entries: readonly PageTableEntry[], depth: number): void => {
-    for (const entry of entries) {
+    for (const { entry, runs } of joinAlike(entries)) {
       const position = `${"  ".repeat(depth)}${entry.levelName}[${String(entry.index).padStart(3)}] ${formatAddress(entry.address)}`;
       if (entry.kind === "table") {
         lines.push(`${position}  table ${formatAddress(entry.physical, 14)}`);
@@ -100,13 +119,42 @@ export function formatPageTable(k: Kernel, space: AddressSpace): string {
         continue;
       }
       const run = entry.count === 1 ? "" : ` x${entry.count}`;
+      const size = formatSize(entry.size).padStart(4);
+      const owner = describeOwner(k, space, entry).padEnd(12);
       lines.push(
-        `${position}  ${formatAddress(entry.physical, 14)} ${formatSize(entry.size).padStart(4)}${run.padEnd(6)} ${entry.flags}  ${describeOwner(k, space, entry)}`.trimEnd(),
+        `${position}  ${formatAddress(entry.physical, 14)} ${size}${run.padEnd(6)} ${entry.flags}  ${owner}  ${stateText(entry)}${runs > 1 ? `, frames in ${runs} runs` : ""}`.trimEnd(),
       );
     }
   };
   print(readPageTable(k, space), 0);
   return lines.join("\n");
+}
+
+/** Leaves that are alike as one, which has the frame of the first; `runs` says in how many runs their frames lie. */
+function joinAlike(entries: readonly PageTableEntry[]): { entry: PageTableEntry; runs: number }[] {
+  const joined: { entry: PageTableEntry; runs: number }[] = [];
+  for (const entry of entries) {
+    const last = joined.at(-1);
+    if (last !== undefined && isAlike(last.entry, entry)) {
+      last.entry = { ...last.entry, count: last.entry.count + entry.count };
+      last.runs += 1;
+    } else joined.push({ entry, runs: 1 });
+  }
+  return joined;
+}
+
+/** Pages that exist and that the table does not show, a line a run; empty when there are none. */
+export function formatUnmapped(k: Kernel, space: AddressSpace): string {
+  return unmappedRuns(k, space)
+    .map(({ address, pages, kind, device, devicePage, regionStart }) => {
+      const region = findRegion(space, regionStart);
+      const last = (devicePage ?? 0) + pages - 1;
+      const slots =
+        kind === "resident" ? "" : `: /dev/${device ?? ""} page ${devicePage ?? 0}${pages > 1 ? `-${last}` : ""}`;
+      const name = region === undefined ? "" : regionName(region);
+      return `${formatAddress(address)} ${`x${pages}`.padEnd(6)} ${name.padEnd(12)}  ${kind}${slots}`;
+    })
+    .join("\n");
 }
 
 /** The region of a leaf, or which of the kernel's own pages it is. */
@@ -124,13 +172,17 @@ export function formatRegions(k: Kernel, space: AddressSpace): string {
   const tree = readPageTable(k, space);
   const rows = [...regionsOf(space)].map((region) => {
     const resident = residentPages(tree, region);
-    const { read, write, execute } = region.protection;
-    const rights = `${read ? "r" : "-"}${write ? "w" : "-"}${execute ? "x" : "-"}${region.sharing === "shared" ? "s" : "p"}`;
-    return `${formatAddress(region.start)}-${formatAddress(region.end)} ${rights} ${formatSize(region.end - region.start).padStart(8)} ${String(
+    return `${formatAddress(region.start)}-${formatAddress(region.end)} ${regionRights(region)} ${formatSize(region.end - region.start).padStart(8)} ${String(
       resident,
     ).padStart(6)} resident  ${regionName(region)}`;
   });
   return rows.join("\n");
+}
+
+/** rwxp, as /proc/PID/maps has it. */
+export function regionRights({ protection, sharing }: Region): string {
+  const { read, write, execute } = protection;
+  return `${read ? "r" : "-"}${write ? "w" : "-"}${execute ? "x" : "-"}${sharing === "shared" ? "s" : "p"}`;
 }
 
 /** Pages of the region that have a valid leaf entry in the tree. */

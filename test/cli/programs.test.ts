@@ -34,7 +34,7 @@ eachArch(({ arch, test }) => {
   test("help is there for each command, and names its options", async () => {
     const overview = await vitrine(["--help"]);
     assert.equal(overview.status, 0);
-    for (const command of ["boot", "run", "trace", "pt", "startup"]) {
+    for (const command of ["boot", "run", "trace", "pt", "maps", "frames", "startup"]) {
       assert.match(overview.stdout, new RegExp(`^  ${command} `, "m"));
       const help = await vitrine([command, "--help"]);
       assert.equal(help.status, 0);

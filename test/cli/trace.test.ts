@@ -30,7 +30,7 @@ const EXPECTED = {
     tree: [
       /^L2\[ {2}0\] 0x0{16} {2}table 0x/m,
       /^ {2}L1\[ {2}0\]/m,
-      /^ {4}L0\[ 16\] 0x0000000000010000 {2}0x[0-9a-f]{14} {3}4K {7}VR-XU-A- {2}\/bin\/hello$/m,
+      /^ {4}L0\[ 16\] 0x0000000000010000 {2}0x[0-9a-f]{14} {3}4K {7}VR-XU-A- {2}\/bin\/hello {4}file$/m,
       /^0x0000003ffdfdd000-0x0000003ffdffe000 rw-p +132K +1 resident {2}\[stack\]$/m,
     ],
     startup: [
@@ -69,7 +69,7 @@ const EXPECTED = {
       /^PML4\[ {2}0\] 0x0{16} {2}table 0x/m,
       /^ {2}PDPT\[ {2}0\]/m,
       /^ {4}PD\[ {2}0\]/m,
-      /^ {6}PT\[ 16\] 0x0000000000010000 {2}0x[0-9a-f]{14} {3}4K {7}P-U--A---- {2}\/bin\/hello$/m,
+      /^ {6}PT\[ 16\] 0x0000000000010000 {2}0x[0-9a-f]{14} {3}4K {7}P-U--A---- {2}\/bin\/hello {4}file$/m,
       /^0x00007ffffdfdd000-0x00007ffffdffe000 rw-p +132K +1 resident {2}\[stack\]$/m,
     ],
     startup: [

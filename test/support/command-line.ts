@@ -63,7 +63,7 @@ function collect(stream: NodeJS.ReadableStream | null, encoding: BufferEncoding 
 }
 
 /** Commands that make a machine. */
-const WITH_MACHINE: ReadonlySet<string> = new Set(["boot", "run", "trace", "pt", "startup"]);
+const WITH_MACHINE: ReadonlySet<string> = new Set(["boot", "run", "trace", "pt", "maps", "frames", "startup"]);
 
 export interface CommandLine {
   vitrine(args: readonly string[], options?: RunOptions): Promise<Outcome>;

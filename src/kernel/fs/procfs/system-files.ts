@@ -5,6 +5,7 @@ import type { Errno } from "../../../abi/linux/errno.ts";
 import { now, type Kernel } from "../../kernel.ts";
 import type { Mount } from "../types.ts";
 import { maximumThreads, RESERVED_PIDS } from "../../process/create.ts";
+import { memoryInfo, memoryStatistics, swapAreas } from "./memory-files.ts";
 import { MEMORY_SETTINGS } from "./memory-settings.ts";
 import { SYSFS_DIRECTORIES, SYSFS_FILES } from "./sysfs-files.ts";
 import { escapePath, ticks } from "./text.ts";
@@ -43,7 +44,7 @@ export const SYSTEM_FILES: ReadonlyMap<string, SystemFile> = new Map<string, Sys
   ["meminfo", { read: memoryInfo }],
   ["partitions", constant("major minor  #blocks  name\n")],
   ["stat", { read: statistics }],
-  ["swaps", constant("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority")],
+  ["swaps", { read: swapAreas }],
   ["uptime", { read: upTime }],
   ["version", constant(`Linux version ${KERNEL_RELEASE} (vitrine) ${KERNEL_VERSION}`)],
   ["vmstat", { read: memoryStatistics }],
@@ -149,60 +150,6 @@ function setHostname(k: Kernel, value: string): 0 | Errno {
   if (value.length > 64) return "EINVAL";
   k.state.hostname = value;
   return 0;
-}
-
-function memoryInfo(k: Kernel): string {
-  const { frames, committedPages } = k.state.memory;
-  let cached = 0;
-  for (const filesystem of new Set(k.state.files.mounts.map((mount) => mount.filesystem)))
-    cached += filesystem.usedBytes;
-  const kib = (pages: number): number => pages * (PAGE_SIZE / 1024);
-  const cachedKib = Math.floor(cached / 1024);
-  const rows: readonly (readonly [string, number])[] = [
-    ["MemTotal", kib(frames.frameCount)],
-    ["MemFree", kib(frames.freeCount)],
-    ["MemAvailable", kib(frames.freeCount)],
-    ["Buffers", 0],
-    ["Cached", cachedKib],
-    ["SwapCached", 0],
-    ["Active", 0],
-    ["Inactive", 0],
-    ["SwapTotal", 0],
-    ["SwapFree", 0],
-    ["Dirty", 0],
-    ["Writeback", 0],
-    ["AnonPages", kib(countResident(k))],
-    ["Mapped", 0],
-    ["Shmem", cachedKib],
-    ["Slab", 0],
-    ["SReclaimable", 0],
-    ["PageTables", kib([...k.state.memory.spaces.values()].reduce((sum, space) => sum + space.tablePages, 0))],
-    ["CommitLimit", kib(frames.frameCount)],
-    ["Committed_AS", kib(committedPages)],
-  ];
-  return rows.map(([name, value]) => `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`).join("");
-}
-
-function countResident(k: Kernel): number {
-  let pages = 0;
-  for (const { residentPages } of k.state.memory.spaces.values()) pages += residentPages;
-  return pages;
-}
-
-function memoryStatistics(k: Kernel): string {
-  const { counters, memory } = k.state;
-  const shootdowns = memory.shootdowns.counters;
-  return [
-    `nr_free_pages ${memory.frames.freeCount}`,
-    `nr_anon_pages ${countResident(k)}`,
-    `pgfault ${counters.minorFaults + counters.majorFaults}`,
-    `pgmajfault ${counters.majorFaults}`,
-    `nr_tlb_remote_flush ${shootdowns.sent}`,
-    `nr_tlb_remote_flush_received ${shootdowns.received}`,
-    `nr_tlb_local_flush_all ${shootdowns.everything}`,
-    `nr_tlb_local_flush_one ${shootdowns.pages}`,
-    "",
-  ].join("\n");
 }
 
 /** Virtual time that all harts together spent in user programs, in the kernel, and idle. */
