@@ -156,6 +156,20 @@ export class CodeCache {
     this.listener.onEvict();
   }
 
+  /** The instruction's id in the ISA's table. */
+  idAt(record: number): number {
+    return this.bytes[record + RECORD.id] ?? 0;
+  }
+
+  /** A field of 16 bits, and one of 32, of a record. */
+  field(record: number, field: number): number {
+    return this.halves[(record + field) >> 1] ?? 0;
+  }
+
+  wordField(record: number, field: number): number {
+    return this.words[(record + field) >> 2] ?? 0;
+  }
+
   /** The op at a record. */
   opAt(record: number): number {
     return this.halves[record >> 1] ?? 0;

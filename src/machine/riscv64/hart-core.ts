@@ -31,10 +31,11 @@ import type { ExactFloat } from "./exact.ts";
 import type { Privilege, RiscvHart } from "./hart.ts";
 import type { Interpreter, InterpreterHost } from "./interpreter.ts";
 import { CELL, RECORD } from "./layout.ts";
+import { Refill } from "./refill.ts";
 import { Registers } from "./registers.ts";
 import { exactFloatOf } from "./semantics/float-lookup.ts";
 import { OP } from "./shapes.ts";
-import { systemSemanticsOf, type SystemHart } from "./system.ts";
+import { systemSemanticsOf, type SystemHart, type SystemSemantics } from "./system.ts";
 import { enterTrap, hasSupervisorTimer, interruptToTake, pendingInterrupts, returnFromTrap } from "./traps.ts";
 
 const STIP = INTERRUPT_BIT.STI;
@@ -46,6 +47,18 @@ const exactFloats: readonly (ExactFloat | undefined)[] = INSTRUCTIONS.map((row) 
 const RESUME = 0;
 const LEAVE = 1;
 
+/** Decoded instructions that a hart remembers, by a hash of their bits. */
+const KNOWN = 256;
+
+interface Known {
+  readonly bits: number;
+  readonly size: number;
+  /** Undefined for what is no instruction. */
+  readonly decoded: Decoded | undefined;
+  /** What it does, if TypeScript executes it. */
+  readonly system: SystemSemantics | undefined;
+}
+
 export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterHost {
   readonly arch = "riscv64";
   readonly id: number;
@@ -54,7 +67,10 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
   private readonly code: CodeCache;
   private readonly tlbs: TlbSet;
   private readonly access: MemoryAccess;
-  private readonly decoded: Decoded = newDecoded();
+  private readonly refill: Refill;
+  /** The instruction that is executed. */
+  private decoded: Decoded = newDecoded();
+  private readonly known: (Known | undefined)[] = new Array<undefined>(KNOWN).fill(undefined);
   private readonly csrValue = { lo: 0, hi: 0 };
   private interpreter: Interpreter | undefined;
   /** Whether the hart has just come to a check point. */
@@ -67,6 +83,7 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
     this.registers = new Registers(memory, window);
     this.tlbs = new TlbSet(memory.buffer, layout, id);
     this.access = new MemoryAccess(machine, code, this, this.registers, this.tlbs);
+    this.refill = new Refill(code, this.registers, this.access, this.tlbs);
   }
 
   /** Gives the hart the interpreter that it runs on. */
@@ -115,9 +132,13 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
       code.decodeAt(record);
       return RESUME;
     }
-    if (code.isStraddling(record) && this.joinHalves(record)) return RESUME;
+    const isStraddling = code.isStraddling(record);
+    if (isStraddling && this.joinHalves(record)) return RESUME;
+    const outcome = isStraddling ? "other" : this.refill.fill(record);
+    if (outcome === "filled") return RESUME;
     this.isCheckPoint = false;
-    this.stepOne();
+    if (outcome === "faulted") this.raiseFailedAccess();
+    else this.stepOne();
     return this.proceed();
   }
 
@@ -211,9 +232,9 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
     const nextLo = (pcLo + size) | 0;
     registers.setWords(CELL.nextPc, nextLo, nextLo >= 0 && pcLo < 0 ? (pcHi + 1) | 0 : pcHi);
     registers.set(CELL.stepTransferred, 0);
-    const { decoded } = this;
-    if (!decodeInto(decoded, size === 2 ? expandCompressed(bits) : bits)) return this.raiseIllegal(bits);
-    const system = systemSemanticsOf(decoded.id);
+    const { decoded, system } = this.recall(bits, size);
+    if (decoded === undefined) return this.raiseIllegal(bits);
+    this.decoded = decoded;
     if (system !== undefined) {
       const outcome = system(this, decoded);
       if (outcome === "illegal") return this.raiseIllegal(bits);
@@ -222,6 +243,19 @@ export class HartCore implements RiscvHart, EngineHart, SystemHart, InterpreterH
       return;
     }
     this.completeStep(decoded.id === JALR);
+  }
+
+  /** Decodes an instruction, unless it was among the last ones: what it is depends on nothing but its bits. */
+  private recall(bits: number, size: number): Known {
+    const index = (bits ^ (bits >>> 7) ^ (bits >>> 20)) & (KNOWN - 1);
+    const known = this.known[index];
+    if (known?.bits === bits && known.size === size) return known;
+    const into = newDecoded();
+    const decoded = decodeInto(into, size === 2 ? expandCompressed(bits) : bits) ? into : undefined;
+    const system = decoded === undefined ? undefined : systemSemanticsOf(decoded.id);
+    const learnt: Known = { bits, size, decoded, system };
+    this.known[index] = learnt;
+    return learnt;
   }
 
   /** Executes an instruction that is not the system's; false when it trapped. */
