@@ -61,6 +61,7 @@ function checkSwap(k: Kernel, problems: string[]): void {
       const counted = uses.get(slot) ?? 0;
       uses.delete(slot);
       if (counted !== area.uses[page]) complain(`slot ${slot} counts ${area.uses[page]} uses and has ${counted}`);
+      if (swap.idle.has(slot) !== (counted === 0 && swap.frames.has(slot))) complain(`slot ${slot} is wrongly idle`);
       if (counted === 0 && !swap.frames.has(slot)) continue;
       taken += 1;
       if (free.has(page)) complain(`slot ${slot} is free and in use`);

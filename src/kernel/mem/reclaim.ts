@@ -28,7 +28,7 @@ import { framesInLimbo, lastShootdown } from "./shootdown.ts";
 import { query, unmap, updateFlags } from "./page-table.ts";
 import { forEachMappingOfPage, holdersOf } from "./reverse-map.ts";
 import { swapOut } from "./swap.ts";
-import { swapTotals } from "./swap-slots.ts";
+import { canSwapOut } from "./swap-slots.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
 import { dropPages, vmoPage } from "./vmo.ts";
 
@@ -95,13 +95,21 @@ export function reclaimFrames(k: Kernel, target: number): number {
     found += clean;
     if (clean === 0) reclaim.fileFloor = memory.filePages;
   }
-  if (memory.filePages > 0 || swapTotals(k).total > 0) {
+  if (memory.filePages > leastFilePages(k) || memory.swap.areas.length > 0) {
     if (found < target) found += sweep(k, target - found, budget, "any");
     if (found < target) found += sweep(k, target - found, memory.frames.frameCount, "forced");
   }
   const freed = memory.frames.freeCount - before;
   if (freed === 0 && framesInLimbo(k) > 0) reclaim.isAwaited = true;
   return freed;
+}
+
+/**
+ * Pages of files that stay: the programs that run need them. Without that, a machine whose memory is full and has no swap would read them
+ * again and again, instead of seeing that it is out of memory.
+ */
+function leastFilePages(k: Kernel): number {
+  return watermarks(k).low;
 }
 
 type Round = "freeable" | "clean-file" | "any" | "forced";
@@ -137,6 +145,7 @@ function evict(k: Kernel, frame: FrameNumber, round: Round): boolean {
   const isFreeable = frameOwner(k, frame) === "freeable";
   if (round === "freeable" && !isFreeable) return false;
   if (round === "clean-file" && (!isFile || first.dirty.has(index))) return false;
+  if (isFile ? k.state.memory.filePages <= leastFilePages(k) : !isFreeable && !canSwapOut(k, frame)) return false;
   const mappings = findMappings(k, vmos, index, frame);
   if (mappings === "pinned") return false;
   if (round !== "forced" && round !== "freeable" && spare(k, mappings)) return false;

@@ -18,6 +18,8 @@ export interface SwapState {
   /** Swap cache: slot -> frame with the same contents, and the way back. */
   readonly frames: Map<number, FrameNumber>;
   readonly slots: Map<FrameNumber, number>;
+  /** Slots that only the swap cache holds: they can be had when no slot is free. */
+  readonly idle: Set<number>;
 }
 
 export interface SwapArea {
@@ -47,7 +49,7 @@ export const MAX_SLOTS = 2 ** 26;
 export const MAX_AREAS = 31;
 
 export function createSwapState(): SwapState {
-  return { areas: [], frames: new Map(), slots: new Map() };
+  return { areas: [], frames: new Map(), slots: new Map(), idle: new Set() };
 }
 
 /** Area `number` with all pages after the header free; they leave it in ascending order. */
@@ -95,13 +97,18 @@ function takeFreeSlot(k: Kernel): number | "ENOSPC" {
 
 /** Frees one slot that only the swap cache holds. */
 function giveUpCachedSlot(k: Kernel): boolean {
-  for (const [slot, frame] of k.state.memory.swap.frames) {
-    const { area, page } = locateSlot(k, slot);
-    if (area.uses[page] !== 0 || area.draining) continue;
-    forgetCached(k, frame);
-    return true;
-  }
-  return false;
+  const { idle, frames } = k.state.memory.swap;
+  const [slot] = idle;
+  const frame = slot === undefined ? undefined : frames.get(slot);
+  if (frame === undefined) return false;
+  forgetCached(k, frame);
+  return true;
+}
+
+/** Whether a page that is in memory could be swapped out now. */
+export function canSwapOut(k: Kernel, frame: FrameNumber): boolean {
+  const { swap } = k.state.memory;
+  return swap.areas.length > 0 && (swap.slots.has(frame) || swap.idle.size > 0 || swapTotals(k).free > 0);
 }
 
 /** Gives a slot back that nothing refers to. */
@@ -121,6 +128,7 @@ export function abandonSlot(k: Kernel, slot: number): void {
 export function retainSlot(k: Kernel, slot: number, count = 1): void {
   const { area, page } = locateSlot(k, slot);
   area.uses[page] = (area.uses[page] ?? 0) + count;
+  k.state.memory.swap.idle.delete(slot);
 }
 
 /** One VMO less has the slot. The last one frees it, unless the swap cache has it. */
@@ -129,7 +137,10 @@ export function releaseSlot(k: Kernel, slot: number): void {
   const uses = area.uses[page] ?? 0;
   if (uses === 0) throw new KernelBug(`release of free swap slot ${slot}`);
   area.uses[page] = uses - 1;
-  if (uses === 1 && !k.state.memory.swap.frames.has(slot)) freeSlot(k, slot);
+  if (uses > 1) return;
+  const { frames, idle } = k.state.memory.swap;
+  if (frames.has(slot)) idle.add(slot);
+  else freeSlot(k, slot);
 }
 
 /** Whether fewer than half of the slots are free: then cached slots are not worth keeping (as Linux's vm_swap_full). */
@@ -172,6 +183,7 @@ export function forgetCached(k: Kernel, frame: FrameNumber): void {
   if (slot === undefined) return;
   swap.slots.delete(frame);
   swap.frames.delete(slot);
+  swap.idle.delete(slot);
   const { area, page } = locateSlot(k, slot);
   if (area.uses[page] === 0) freeSlot(k, slot);
 }
