@@ -157,4 +157,42 @@ eachArch(({ arch, test }) => {
     hasContents(k, space, 0, 2 * PAGES);
     isFine(k);
   });
+
+  test("MAP_HUGETLB: whole pages from the first touch, copied whole after fork, never swapped; SIGBUS without a block", () => {
+    const device = createMemoryDevice(2000);
+    const k = createMemoryKernel(arch, { blockDevices: new Map([["swap0", device]]) });
+    assert.equal(swapOn(k, "swap0"), 0);
+    const free = freeFrameCount(k);
+    const parent = ok(createAddressSpace(k));
+    const request = {
+      address: AT,
+      fixed: "no-replace",
+      protection: RW,
+      sharing: "private",
+      purpose: "anonymous",
+    } as const;
+    assert.equal(mapRegion(k, parent, { ...request, length: 2 * LARGE_PAGE_SIZE, pageLevel: 1 }), AT);
+    assert.equal(peek(k, parent, AT + 3), 0);
+    assert.equal(levelAt(k, parent, AT), 1);
+    poke(k, parent, AT + 5 * PAGE_SIZE, 55);
+    isFine(k);
+    const child = ok(cloneAddressSpace(k, parent));
+    poke(k, child, AT + 6 * PAGE_SIZE, 66);
+    assert.equal(levelAt(k, child, AT), 1);
+    assert.equal(peek(k, child, AT + 5 * PAGE_SIZE), 55);
+    assert.equal(peek(k, parent, AT + 6 * PAGE_SIZE), 0);
+    while (reclaimFrames(k, 1000) > 0);
+    assert.equal(device.writes, 0);
+    assert.equal(unmapRange(k, child, AT + PAGE_SIZE, PAGE_SIZE), "EINVAL");
+    isFine(k);
+    while (allocateFrame(k, "kernel") !== "ENOMEM");
+    const outcome = handlePageFault(k, parent, virtAddr(AT + LARGE_PAGE_SIZE), "write");
+    assert.deepEqual(outcome, { kind: "signal", signal: "SIGBUS", code: 2 });
+    releaseAddressSpace(k, child);
+    poke(k, parent, AT, 1);
+    isFine(k);
+    releaseAddressSpace(k, parent);
+    assert.ok(freeFrameCount(k) <= free);
+    isFine(k);
+  });
 });

@@ -19,6 +19,7 @@ import type { PteFlags } from "../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, flushGrownPage, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { frameShareCount, retainFrame } from "./frames.ts";
+import { mapHugePage } from "./huge-mappings.ts";
 import { makeLargePage, mapWholeBlock } from "./large-pages.ts";
 import { slotAt } from "./page-map.ts";
 import { findEntry, foundLevel, mapPage, query, unmap } from "./page-table.ts";
@@ -101,10 +102,34 @@ function resolve(
   access: FaultAccess,
   flush: Flush,
 ): FaultOutcome {
+  if (region.pageLevel > 0) return resolveHuge(k, space, region, page, access, flush);
   const index = region.vmoOffsetPages + (page - region.start) / PAGE_SIZE;
   return region.sharing === "shared"
     ? resolveShared(k, space, region, page, index, access, flush)
     : resolvePrivate(k, space, region, page, index, access, flush);
+}
+
+function resolveHuge(
+  k: Kernel,
+  space: AddressSpace,
+  region: Region,
+  page: VirtAddr,
+  access: FaultAccess,
+  flush: Flush,
+): FaultOutcome {
+  const isWrite = access === "write";
+  const flags = (writable: boolean): PteFlags => flagsOf(region, writable, isWrite);
+  const result = mapHugePage(k, space, region, page, isWrite, flags, flush);
+  switch (result) {
+    case "made":
+      return { kind: "resolved", how: "large page" };
+    case "copied":
+      return { kind: "resolved", how: "copy on write" };
+    case "mapped":
+      return { kind: "resolved", how: "resident" };
+    default:
+      return failure(result);
+  }
 }
 
 function resolveShared(

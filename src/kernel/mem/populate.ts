@@ -23,7 +23,7 @@ export function populateRange(
   access: "read" | "write" | "any",
 ): PopulateFailure | undefined {
   const last = Math.min(end, start + k.memory.size);
-  for (let at = start; at < last; at += PAGE_SIZE) {
+  for (let at = start; at < last;) {
     const region = findRegion(space, at);
     if (region === undefined) return "gap";
     const chosen = chooseAccess(region, access);
@@ -31,6 +31,8 @@ export function populateRange(
     const outcome = handlePageFault(k, space, virtAddr(at), chosen);
     if (outcome.kind === "out-of-memory") return "out of memory";
     if (outcome.kind === "signal") return "no page";
+    const { size } = k.arch.format.levels[region.pageLevel] ?? { size: PAGE_SIZE };
+    at = Math.floor(at / size) * size + size;
   }
   return last < end ? "out of memory" : undefined;
 }

@@ -15,6 +15,7 @@ import { fileVmo } from "../fs/page-cache.ts";
 import { MAX_FILE_BYTES } from "../fs/tmpfs.ts";
 import type { OpenFile } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
+import { reserveHugePages } from "../mem/huge-mappings.ts";
 import { canLock, populateLocked } from "../mem/locking.ts";
 import { populateRange } from "../mem/populate.ts";
 import {
@@ -122,6 +123,11 @@ function mapMemory(
   });
   if (backing.vmo !== undefined) releaseVmo(k, backing.vmo);
   if (typeof mapped === "string") return mapped;
+  const region = isLarge && (flags & abi.MAP_NORESERVE) === 0 ? findRegion(space, mapped) : undefined;
+  if (region !== undefined && reserveHugePages(k, space, region) === "ENOMEM") {
+    unmapRange(k, space, mapped, size);
+    return "ENOMEM";
+  }
   if ((flags & (abi.MAP_POPULATE | abi.MAP_NONBLOCK)) === abi.MAP_POPULATE)
     populateRange(k, space, mapped, mapped + size, "any");
   else populateLocked(k, space, mapped, mapped + size);
