@@ -15,6 +15,7 @@ const sources = fileURLToPath(new URL("../../../test/programs/", import.meta.url
 /** Title, program, and the folder of the guest that it works in. */
 const RUNS: readonly (readonly [string, string, string?])[] = [
   ["memfds and seals", "memfd-calls"],
+  ["programs in memfds", "memfd-programs"],
   ["System V and POSIX shared memory", "shared-memory-calls"],
   ["mapped files on a tmpfs", "mapped-file-calls", "/dev/shm"],
   ["mapped files on a host folder", "mapped-file-calls", "/host"],

@@ -1,4 +1,4 @@
-// Links in /proc whose target is a place, not a path: /proc/PID/{cwd,root,fd/N}. They lead also where no path does any more (a pipe, an
+// Links in /proc whose target is a place, not a path: /proc/PID/{cwd,root,exe,fd/N}. They lead also where no path does any more (a pipe, an
 // unlinked file, a directory outside one's root). Linux man-pages: proc_pid_fd(5).
 
 import type { Errno } from "../../abi/linux/errno.ts";
@@ -14,7 +14,7 @@ export function followMagicLink(k: Kernel, process: Process, inode: Inode): Path
   if (node.pid === undefined) return undefined;
   const target = k.state.processes.get(node.pid);
   if (target === undefined || target.state.kind === "zombie") {
-    return node.entry === "fd-link" || node.entry === "cwd" || node.entry === "root" ? "ENOENT" : undefined;
+    return ["fd-link", "cwd", "root", "exe"].includes(node.entry) ? "ENOENT" : undefined;
   }
   const { uid } = target.credentials;
   switch (node.entry) {
@@ -22,6 +22,9 @@ export function followMagicLink(k: Kernel, process: Process, inode: Inode): Path
     case "root":
       if (process.credentials.fsuid !== 0 && process.credentials.fsuid !== uid) return "EACCES";
       return node.entry === "cwd" ? target.fs.cwd : target.fs.root;
+    case "exe":
+      if (process.credentials.fsuid !== 0 && process.credentials.fsuid !== uid) return "EACCES";
+      return target.program ?? "ENOENT";
     case "fd-link": {
       if (process.credentials.fsuid !== 0 && process.credentials.fsuid !== uid) return "EACCES";
       const file = target.files.descriptors[node.fd ?? -1]?.file;

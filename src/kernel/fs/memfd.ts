@@ -50,7 +50,7 @@ export function createMemfd(k: Kernel, credentials: Credentials, name: string, f
     content: tmpfsFile(seals, { pageBytes }),
   });
   const path = { mount: memory, inode, parent: undefined, name: `memfd:${name}` };
-  const file = createOpenFile(k, { kind: "file", flags: O_RDWR | O_LARGEFILE, inode, path });
+  const file = createOpenFile(k, { kind: "file", flags: O_RDWR | O_LARGEFILE, inode, path, isMemfd: true });
   if (file === "ENFILE") memory.filesystem.inodeCount -= 1;
   return file;
 }

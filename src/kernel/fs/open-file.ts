@@ -23,6 +23,7 @@ export function createOpenFile(
     tty?: number;
     channel?: string;
     subject?: OpenFile["subject"];
+    isMemfd?: boolean;
   },
 ): OpenFile | "ENFILE" {
   const { files, nextIds } = k.state;

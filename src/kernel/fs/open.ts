@@ -205,7 +205,7 @@ function openPlace(
 /** Whether a process runs the program in this file, which nobody may change then (ETXTBSY). */
 export function isRunning(k: Kernel, inode: Inode): boolean {
   for (const { program } of k.state.processes.values())
-    if (program !== undefined && isSameInode(program, inode)) return true;
+    if (program !== undefined && isSameInode(program.inode, inode)) return true;
   return false;
 }
 

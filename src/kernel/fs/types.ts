@@ -190,6 +190,8 @@ export interface OpenFile {
   readonly pipe?: number;
   readonly tty?: number;
   readonly channel?: string;
+  /** Made by memfd_create: although it is open for writing, it does not keep its file from being run. */
+  readonly isMemfd?: boolean;
   /** Contents of a procfs file or a directory listing, fixed at open or at rewind. */
   snapshot?: Uint8Array;
   entries?: readonly DirectoryEntry[];

@@ -15,7 +15,7 @@ import { checkAccess, isSameInode, MAY_EXECUTE, SET_GID, SET_UID } from "../fs/i
 import { pathOf } from "../fs/mount-table.ts";
 import { fileVmo, readFile } from "../fs/page-cache.ts";
 import { resolvePath } from "../fs/path.ts";
-import type { Inode, PathRef } from "../fs/types.ts";
+import type { PathRef } from "../fs/types.ts";
 import type { Kernel } from "../kernel.ts";
 import { createAddressSpace, releaseAddressSpace } from "../mem/address-space.ts";
 import { withReclaim } from "../mem/reclaim.ts";
@@ -47,7 +47,7 @@ export interface LoadedProgram {
   readonly credentials: Credentials;
   readonly secure: boolean;
   readonly executable: string;
-  readonly program: Inode;
+  readonly program: PathRef;
   /** Last component of the path that was asked for. */
   readonly name: string;
   readonly argv: readonly string[];
@@ -128,6 +128,7 @@ function checkExecutable(k: Kernel, process: Process, ref: PathRef): Errno | und
   if (ref.inode.kind !== "file" || ref.mount.flags.noExec) return "EACCES";
   if (checkAccess(ref.inode, process.credentials, MAY_EXECUTE) !== 0) return "EACCES";
   for (const open of k.state.files.openFiles) {
+    if (open.isMemfd === true) continue;
     if (open.kind === "file" && (open.flags & O_ACCMODE) !== O_RDONLY && isSameInode(open.inode, ref.inode))
       return "ETXTBSY";
   }
@@ -223,7 +224,7 @@ function fillSpace(
     credentials,
     secure,
     executable: pathOf(ref, process.fs.root).path,
-    program: ref.inode,
+    program: ref,
     name: path.slice(path.lastIndexOf("/") + 1).slice(0, 15),
     argv,
   };

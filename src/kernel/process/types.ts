@@ -7,7 +7,7 @@
 //                      +- blocked <-+        blocked, stopped: waits are restarts (../wait.ts)
 
 import type { PhysAddr, VirtAddr } from "../../lib/address.ts";
-import type { FileTable, Inode, PathRef } from "../fs/types.ts";
+import type { FileTable, PathRef } from "../fs/types.ts";
 import type { AddressSpace } from "../mem/types.ts";
 import type { WaitKey } from "../wait.ts";
 
@@ -45,7 +45,7 @@ export interface Process {
   /** Path of the program file as /proc/PID/exe shows it (a byte string). */
   executable: string;
   /** The program file itself, which nobody may open for writing meanwhile (ETXTBSY). */
-  program: Inode | undefined;
+  program: PathRef | undefined;
   /** First 15 bytes of the program's name. */
   name: string;
   /** Where argv and environment lie in user memory, for /proc/PID/{cmdline,environ}. */

@@ -233,7 +233,8 @@ function linkTarget(k: Kernel, node: ProcNode): { target: string } | Errno {
     case "mounts":
       return { target: "self/mounts" };
     case "exe":
-      return process === undefined || process.executable === "" ? "ENOENT" : { target: process.executable };
+      if (process === undefined || process.executable === "") return "ENOENT";
+      return { target: process.program?.inode.nlink === 0 ? `${process.executable} (deleted)` : process.executable };
     case "cwd":
     case "root": {
       if (process === undefined || process.state.kind === "zombie") return "ENOENT";
