@@ -2,7 +2,7 @@
 // help, function. While it has the console the machine stands still.
 
 import type { Kernel } from "../kernel/kernel.ts";
-import { memoryStatistics } from "../kernel/fs/procfs/memory-files.ts";
+import { memoryStatistics } from "../kernel/fs/procfs/memory-totals.ts";
 import type { Process } from "../kernel/process/types.ts";
 import { formatFrames } from "./frame-view.ts";
 import { describeSpace, formatMemoryMap } from "./memory-map.ts";

@@ -54,6 +54,9 @@ export function encodeSysinfo(fields: {
   readonly loads: readonly [number, number, number];
   readonly totalBytes: number;
   readonly freeBytes: number;
+  readonly sharedBytes: number;
+  readonly totalSwapBytes: number;
+  readonly freeSwapBytes: number;
   readonly processes: number;
 }): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(112);
@@ -61,6 +64,9 @@ export function encodeSysinfo(fields: {
   fields.loads.forEach((load, i) => writeU64(bytes, 8 + i * 8, Math.floor(load * 65536)));
   writeU64(bytes, 32, fields.totalBytes);
   writeU64(bytes, 40, fields.freeBytes);
+  writeU64(bytes, 48, fields.sharedBytes);
+  writeU64(bytes, 64, fields.totalSwapBytes);
+  writeU64(bytes, 72, fields.freeSwapBytes);
   writeU16(bytes, 80, Math.min(fields.processes, 0xffff));
   writeU32(bytes, 104, 1);
   return bytes;

@@ -18,7 +18,7 @@ export const procFileOperations: FileOperations = {
     const at = offset ?? file.offset;
     const paged = isMemoryFile(file.inode)
       ? readMemoryFile(k, thread.process, file.inode, at, target)
-      : readPagemap(k, file.inode, at, target);
+      : readPagemap(k, thread.process, file.inode, at, target);
     if (paged !== undefined) {
       if (!failed(paged) && offset === undefined) file.offset += paged;
       return paged;

@@ -32,8 +32,17 @@ export function isSharedMemory(vmo: Vmo): boolean {
   return vmo.source.file !== undefined || region?.sharing === "shared";
 }
 
+/** Pages of shared memory that are in memory. */
+export function countSharedMemory(k: Kernel): number {
+  let pages = 0;
+  for (const family of k.state.memory.families.values()) {
+    for (const vmo of family) if (isSharedMemory(vmo)) pages += vmo.pages.resident;
+  }
+  return pages;
+}
+
 export interface ObjectCounts {
-  /** Pages of shared memory that are in memory. */
+  /** As `countSharedMemory`. */
   readonly sharedMemory: number;
   /** Pages of the page cache and of shared memory that some page table shows. */
   readonly mapped: number;

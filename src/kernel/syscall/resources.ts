@@ -14,6 +14,8 @@ import {
 } from "../../abi/linux/process-layouts.ts";
 import { now, type Kernel } from "../kernel.ts";
 import { freeFrameCount } from "../mem/frames.ts";
+import { swapTotals } from "../mem/swap-slots.ts";
+import { countSharedMemory } from "../mem/usage.ts";
 import { copyFromUser, copyToUser, readUserString } from "../mem/user-memory.ts";
 import { usageOf } from "../process/usage.ts";
 import { applyLimits } from "../process/load.ts";
@@ -140,8 +142,9 @@ const sysinfo = defineCall({
   name: "sysinfo",
   args: [{ name: "info", type: "pointer", show: "sysinfo:out" }],
   result: "int",
-  handler: ({ k, process }, at) =>
-    copyToUser(
+  handler: ({ k, process }, at) => {
+    const swap = swapTotals(k);
+    return copyToUser(
       k,
       process.space,
       at,
@@ -150,9 +153,13 @@ const sysinfo = defineCall({
         loads: k.state.scheduler.load,
         totalBytes: k.state.memory.frames.frameCount * PAGE_SIZE,
         freeBytes: freeFrameCount(k) * PAGE_SIZE,
+        sharedBytes: countSharedMemory(k) * PAGE_SIZE,
+        totalSwapBytes: swap.total * PAGE_SIZE,
+        freeSwapBytes: swap.free * PAGE_SIZE,
         processes: k.state.threads.size,
       }),
-    ),
+    );
+  },
 });
 
 const uname = defineCall({

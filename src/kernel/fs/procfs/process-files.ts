@@ -10,6 +10,7 @@ import type { Kernel } from "../../kernel.ts";
 import { regionsOf } from "../../mem/region-tree.ts";
 import { copyFromUser } from "../../mem/user-memory.ts";
 import type { Region } from "../../mem/types.ts";
+import { countResident, type ResidentCounts } from "../../mem/usage.ts";
 import { memoryScore, OOM_EXEMPT, swappedPages, totalPages } from "../../process/memory-score.ts";
 import type { Process, SignalInfo, Thread } from "../../process/types.ts";
 import { mountInfo, mountTable } from "./system-files.ts";
@@ -93,6 +94,12 @@ function residentPages(subject: Subject): number {
   return liveRegions(subject).length === 0 ? 0 : subject.process.space.residentPages;
 }
 
+const NOTHING_RESIDENT: ResidentCounts = { anonymous: 0, file: 0, sharedMemory: 0, explicitLarge: 0 };
+
+function residentCounts(k: Kernel, subject: Subject): ResidentCounts {
+  return liveRegions(subject).length === 0 ? NOTHING_RESIDENT : countResident(k, subject.process.space);
+}
+
 function stat(k: Kernel, subject: Subject): string {
   const { process, thread } = subject;
   const { usage, childrenUsage } = process;
@@ -166,12 +173,13 @@ function oomScore(k: Kernel, { process }: Subject): string {
   return `${Math.trunc(((1000 + thousandths) * 2) / 3)}\n`;
 }
 
-function statm(_k: Kernel, subject: Subject): string {
+function statm(k: Kernel, subject: Subject): string {
   const regions = liveRegions(subject);
   const pages = (chosen: readonly Region[]): number => sizeOf(chosen) / PAGE_SIZE;
   const text = regions.filter(({ protection }) => protection.execute);
   const data = regions.filter(({ protection, sharing }) => protection.write && sharing === "private");
-  return `${pages(regions)} ${residentPages(subject)} 0 ${pages(text)} 0 ${pages(data)} 0\n`;
+  const { file, sharedMemory } = residentCounts(k, subject);
+  return `${pages(regions)} ${residentPages(subject)} ${file + sharedMemory} ${pages(text)} 0 ${pages(data)} 0\n`;
 }
 
 function status(k: Kernel, subject: Subject): string {
@@ -198,6 +206,7 @@ function status(k: Kernel, subject: Subject): string {
     ["Groups", `${ids.groups.join(" ")} `],
   ];
   if (regions.length > 0) {
+    const counts = residentCounts(k, subject);
     rows.push(
       ["VmPeak", kib(sizeOf(regions))],
       ["VmSize", kib(sizeOf(regions))],
@@ -205,15 +214,16 @@ function status(k: Kernel, subject: Subject): string {
       ["VmPin", kib(0)],
       ["VmHWM", kib(Math.max(resident, usage.maxResidentPages * PAGE_SIZE))],
       ["VmRSS", kib(resident)],
-      ["RssAnon", kib(resident)],
-      ["RssFile", kib(0)],
-      ["RssShmem", kib(0)],
+      ["RssAnon", kib(counts.anonymous * PAGE_SIZE)],
+      ["RssFile", kib(counts.file * PAGE_SIZE)],
+      ["RssShmem", kib(counts.sharedMemory * PAGE_SIZE)],
       ["VmData", sized(({ protection, purpose }) => protection.write && purpose !== "stack")],
       ["VmStk", sized(({ purpose }) => purpose === "stack")],
       ["VmExe", sized(({ protection, purpose }) => protection.execute && purpose === "file")],
       ["VmLib", kib(0)],
       ["VmPTE", kib(process.space.tablePages * PAGE_SIZE)],
       ["VmSwap", kib(swappedPages(process) * PAGE_SIZE)],
+      ["HugetlbPages", kib(counts.explicitLarge * PAGE_SIZE)],
     );
   }
   const capabilities = ids.euid === 0 ? "000001ffffffffff" : "0".repeat(16);

@@ -7,7 +7,7 @@
 
 import { PAGE_SIZE, type FrameNumber } from "../../../lib/address.ts";
 import type { Kernel } from "../../kernel.ts";
-import { frameShareCount, isRam } from "../../mem/frames.ts";
+import { frameOwner, frameShareCount, isRam } from "../../mem/frames.ts";
 import { mayHaveLargePages } from "../../mem/large-pages.ts";
 import { forEachSlot, slotAt } from "../../mem/page-map.ts";
 import { query, visitRange } from "../../mem/page-table.ts";
@@ -27,6 +27,7 @@ interface Residency {
   privateDirty: number;
   referenced: number;
   anonymous: number;
+  lazilyFreed: number;
   large: number;
   swapped: number;
   locked: number;
@@ -73,7 +74,7 @@ function residencyRows(pages: Residency, sharing: Region["sharing"]): string {
     row("Referenced", kib(pages.referenced)),
     row("Anonymous", kib(pages.anonymous)),
     row("KSM", 0),
-    row("LazyFree", 0),
+    row("LazyFree", kib(pages.lazilyFreed)),
     row("AnonHugePages", kib(sharing === "private" ? pages.large : 0)),
     row("ShmemPmdMapped", kib(sharing === "shared" ? pages.large : 0)),
     row("FilePmdMapped", 0),
@@ -100,6 +101,7 @@ function emptyResidency(): Residency {
     privateDirty: 0,
     referenced: 0,
     anonymous: 0,
+    lazilyFreed: 0,
     large: 0,
     swapped: 0,
     locked: 0,
@@ -147,6 +149,7 @@ function countPage(
   if (isDirty) pages.proportionalDirty += 1 / places;
   if (flags.accessed) pages.referenced += 1;
   if (isAnonymous) pages.anonymous += 1;
+  if (frameOwner(k, frame) === "freeable") pages.lazilyFreed += 1;
   if (places > 1) pages[isDirty ? "sharedDirty" : "sharedClean"] += 1;
   else pages[isDirty ? "privateDirty" : "privateClean"] += 1;
 }
@@ -163,7 +166,7 @@ function holderOf(region: Region, isOwn: boolean): { vmo: Vmo; shift: number } {
 const FEW_PLACES = 16;
 
 /** At how many places a page is mapped, at least 1. A private VMO has one; of one with copies each copy counts. */
-function countPlaces(k: Kernel, region: Region, index: number, frame: FrameNumber, isOwn: boolean): number {
+export function countPlaces(k: Kernel, region: Region, index: number, frame: FrameNumber, isOwn: boolean): number {
   if (isOwn && region.sharing === "private") return frameShareCount(k, frame);
   const { vmo, shift } = holderOf(region, isOwn);
   const regions = vmo.mappings.size + vmo.dependents.size;

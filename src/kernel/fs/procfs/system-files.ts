@@ -5,7 +5,7 @@ import type { Errno } from "../../../abi/linux/errno.ts";
 import { now, type Kernel } from "../../kernel.ts";
 import type { Mount } from "../types.ts";
 import { maximumThreads, RESERVED_PIDS } from "../../process/create.ts";
-import { memoryInfo, memoryStatistics, swapAreas } from "./memory-files.ts";
+import { memoryInfo, memoryStatistics, swapAreas } from "./memory-totals.ts";
 import { MEMORY_SETTINGS } from "./memory-settings.ts";
 import { SYSFS_DIRECTORIES, SYSFS_FILES } from "./sysfs-files.ts";
 import { escapePath, ticks } from "./text.ts";
