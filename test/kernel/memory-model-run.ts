@@ -356,7 +356,7 @@ export class World {
     }
     if (typeof result !== "number") throw new Difference(`mmap gave ${result}`);
     const at = result / PAGE;
-    if (place === "fixed" || place === "no-replace" || (place === "hint" && !isTaken)) {
+    if (place === "fixed" || place === "no-replace" || (place === "hint" && !isTaken && !isBelowStack(model, page))) {
       expectSame("mmap's address", result, page * PAGE);
     } else if (!isFree(model, at, pages)) {
       throw new Difference(`mmap chose ${hex(result)}, where something is`);
@@ -389,6 +389,8 @@ export class World {
     const keepsOld = (flags & abi.MREMAP_DONTUNMAP) !== 0;
     // How far a shared object without a file reaches after it was made longer is left open by Linux.
     if (newPages > pages && first?.shared === true && first.kind !== "file") return operation;
+    // A stack that has moved grows where it is then, and the model looks for stacks in their window alone.
+    for (let i = 0; i < pages; i++) if (model.pages.get(page + i)?.kind === "stack") return operation;
     const overlaps = target < page + pages && page < target + newPages;
     const mayTakeAny = isFixed ? newPages === pages : !keepsOld && newPages <= pages;
     const isOneRegion = isUniform(model, page, pages);
@@ -969,6 +971,14 @@ export class World {
     const { layout } = this.subject.k.arch;
     return address >= layout.vdso;
   }
+}
+
+/** Whether the pages may lie in the gap that is kept below a stack. */
+function isBelowStack(model: ModelProcess, page: number): boolean {
+  const { first, pages } = STACK_WINDOW;
+  if (page < first - pages || page >= first + pages) return false;
+  for (let at = page; at < first + pages; at++) if (model.pages.get(at)?.kind === "stack") return true;
+  return false;
 }
 
 /** Whether MADV_REMOVE may make a hole of the page. */

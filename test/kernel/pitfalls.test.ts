@@ -144,6 +144,29 @@ eachArch(({ arch, test }) => {
     return translateOn(subject, 0, address, "read");
   }
 
+  test("the offset into the VMO holds when a part is unmapped: it goes, its neighbours stay, and what comes there is new", () => {
+    const { subject, user } = subjectOf(arch);
+    const { memory } = subject.k;
+    const touch = (page: number, value: number): void => {
+      assert.equal(accessOn(subject, user, 0, AT + page * PAGE_SIZE, "write"), "done");
+      memory.write32(physicalOn(subject, 0, AT + page * PAGE_SIZE, "write"), value);
+    };
+    const look = (page: number): number => {
+      assert.equal(accessOn(subject, user, 0, AT + page * PAGE_SIZE, "read"), "done");
+      return memory.read32(physicalOn(subject, 0, AT + page * PAGE_SIZE, "read"));
+    };
+    assert.equal(callOn(subject, user, 0, "mmap", AT, 4 * PAGE_SIZE, RW, ANONYMOUS, -1, 0), AT);
+    for (let page = 0; page < 4; page++) touch(page, 10 + page);
+    const free = freeFrameCount(subject.k);
+    assert.equal(callOn(subject, user, 0, "munmap", AT + 2 * PAGE_SIZE, PAGE_SIZE), 0);
+    assert.equal(freeFrameCount(subject.k), free + 1);
+    assert.equal(
+      callOn(subject, user, 0, "mmap", AT + 2 * PAGE_SIZE, PAGE_SIZE, RW, ANONYMOUS, -1, 0),
+      AT + 2 * PAGE_SIZE,
+    );
+    assert.deepEqual([0, 1, 2, 3].map(look), [10, 11, 0, 13]);
+  });
+
   test("copy-on-write with three threads: one breaks the sharing, one writes the new page, and none reads the old one", () => {
     const { subject, user } = subjectOf(arch, 3);
     const { memory } = subject.k;

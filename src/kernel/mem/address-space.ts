@@ -18,6 +18,7 @@ import type { PteFlags } from "../arch/arch.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
 import { finishFlush, flushAll, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrame } from "./frames.ts";
+import { isOvercommitted } from "./overcommit.ts";
 import { freeTables, mapPage, shareRange, unmap } from "./page-table.ts";
 import { clearRegions, createRegionTree, regionCount, regionsOf } from "./region-tree.ts";
 import { copyRegions, isInherited } from "./fork-regions.ts";
@@ -102,6 +103,10 @@ export function cloneAddressSpace(k: Kernel, parent: AddressSpace): AddressSpace
   Object.assign(child.limits, parent.limits);
   if (parent.executeGain === "refused") child.executeGain = "refused";
   copyRegions(k, parent, child);
+  if (isOvercommitted(k)) {
+    releaseAddressSpace(k, child);
+    return "ENOMEM";
+  }
   const flush = newFlush(k, parent);
   const result = copyEntries(k, parent, child, flush);
   // The child does not run before the parent's other threads can no longer write to what it sees.

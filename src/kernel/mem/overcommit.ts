@@ -36,6 +36,12 @@ export function mayCommit(k: Kernel, pages: number): boolean {
   }
 }
 
+/** Whether more is promised than mode 2 allows. */
+export function isOvercommitted(k: Kernel): boolean {
+  const { overcommit, committedPages } = k.state.memory;
+  return overcommit.mode === 2 && committedPages > commitLimit(k);
+}
+
 /** Pages that mode 2 lets be promised: CommitLimit of /proc/meminfo. */
 export function commitLimit(k: Kernel): number {
   const { overcommit, frames } = k.state.memory;

@@ -186,6 +186,8 @@ export function protectRange(
       !mayWrite(space, end - reached)
     )
       result = "ENOMEM";
+    const gainsPromise = commitOf({ ...region, protection }) > commitOf(region);
+    if (gainsPromise && !mayCommit(k, (end - reached) / PAGE_SIZE)) result = "ENOMEM";
     if (result !== 0) break;
     const part = isolate(k, space, region, virtAddr(reached), end);
     if (typeof part === "string") result = part;
