@@ -23,6 +23,7 @@ import { forEachSlot } from "./page-map.ts";
 import { unmap, updateFlags } from "./page-table.ts";
 import { populateRange } from "./populate.ts";
 import { changeRegion, checkRange, isolate, mergeAround, regionsOf } from "./regions.ts";
+import { forbidsAdvice } from "./sealing.ts";
 import { forgetCached } from "./swap-slots.ts";
 import type { Advice, AddressSpace, Region } from "./types.ts";
 import { dropPages, vmoPage } from "./vmo.ts";
@@ -65,7 +66,7 @@ export function adviseRange(
     if (region.start > reached) result = "ENOMEM";
     const start = virtAddr(Math.max(region.start, range.start));
     reached = Math.min(region.end, range.end);
-    const error = action(k, space, region, start, virtAddr(reached), flush);
+    const error = forbidsAdvice(region, advice) ? "EPERM" : action(k, space, region, start, virtAddr(reached), flush);
     if (error !== 0) {
       finishFlush(k, flush, "advise");
       mergeAround(k, space, range.start, range.end);

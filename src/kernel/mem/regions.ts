@@ -122,6 +122,7 @@ export function mapRegion(k: Kernel, space: AddressSpace, request: MapRequest): 
     locked,
     advice: NO_ADVICE,
     noReserve: request.noReserve ?? false,
+    sealed: false,
     pageLevel: request.pageLevel ?? 0,
   });
   mergeAround(k, space, address, end);
@@ -130,7 +131,7 @@ export function mapRegion(k: Kernel, space: AddressSpace, request: MapRequest): 
 
 /**
  * Removes all mappings in the range and frees what only they held. Not an error where nothing is mapped. EINVAL for a range that cuts a
- * large page of MAP_HUGETLB, ENOMEM where the hole would make one region too many.
+ * large page of MAP_HUGETLB, ENOMEM where the hole would make one region too many, EPERM where a region is sealed.
  */
 export function unmapRange(k: Kernel, space: AddressSpace, address: number, length: number): 0 | Errno {
   const range = checkRange(k, address, length);
@@ -139,6 +140,7 @@ export function unmapRange(k: Kernel, space: AddressSpace, address: number, leng
   const first = findRegion(space, range.start);
   const isHole = first !== undefined && first.start < range.start && first.end > range.end;
   if (isHole && !hasRoomForRegions(k, regionCount(space), 1)) return "ENOMEM";
+  for (const { sealed } of regionsOf(space, range.start, range.end)) if (sealed) return "EPERM";
   const error = cutAt(k, space, range.start) || cutAt(k, space, range.end);
   if (error !== 0) return error;
   const touched = [...regionsOf(space, range.start, range.end)];
@@ -158,8 +160,8 @@ export function unmapRange(k: Kernel, space: AddressSpace, address: number, leng
 }
 
 /**
- * Changes the rights. Linux's rule: what lies before a gap (ENOMEM) or before a region that cannot have the rights (EACCES) is
- * changed.
+ * Changes the rights. Linux's rule: what lies before a gap (ENOMEM) or before a region that cannot have the rights (EACCES) or is
+ * sealed (EPERM) is changed.
  */
 export function protectRange(
   k: Kernel,
@@ -178,6 +180,7 @@ export function protectRange(
     if (region === undefined) result = "ENOMEM";
     else if (exceeds(protection, region.maximum)) result = "EACCES";
     else if (!mayExecute(k, space, reached, protection, region.protection)) result = "EACCES";
+    else if (region.sealed) result = "EPERM";
     if (region === undefined || result !== 0) break;
     const end = virtAddr(Math.min(region.end, range.end));
     if (
@@ -298,7 +301,7 @@ export function changeRegion(
   k: Kernel,
   space: AddressSpace,
   region: Region,
-  change: Partial<Pick<Region, "protection" | "locked" | "advice">>,
+  change: Partial<Pick<Region, "protection" | "locked" | "advice" | "sealed">>,
 ): void {
   account(k, space, region, -1);
   Object.assign(region, change);
@@ -469,6 +472,7 @@ function canMerge(lower: Region, upper: Region): boolean {
     lower.growsDown === upper.growsDown &&
     lower.locked === upper.locked &&
     lower.noReserve === upper.noReserve &&
+    lower.sealed === upper.sealed &&
     lower.pageLevel === upper.pageLevel &&
     lower.file?.inode === upper.file?.inode &&
     lower.file?.path === upper.file?.path &&

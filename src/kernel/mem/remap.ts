@@ -121,6 +121,7 @@ function checkGrowth(
   region: Region,
   { oldAddress, oldSize, newSize, keepsOld }: Remapping,
 ): 0 | Errno {
+  if (region.sealed) return "EPERM";
   const isSpecial = region.vmo.source.kind === "physical" || region.purpose === "vdso";
   if (oldSize === 0 && region.sharing === "private") return "EINVAL";
   if (keepsOld && isSpecial) return "EINVAL";

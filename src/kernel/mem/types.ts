@@ -273,6 +273,8 @@ export interface Region {
   advice: Advice;
   /** Not counted as promised memory (MAP_NORESERVE). */
   readonly noReserve: boolean;
+  /** Not to be unmapped, moved or given other rights (mseal). */
+  sealed: boolean;
   /** Level of the page table whose entries map the region: 0, or with MAP_HUGETLB that of its page size. */
   readonly pageLevel: number;
 }

@@ -1,9 +1,9 @@
-// Calls about memory that is mapped: madvise, mincore, msync, mlock, mlock2, munlock, mlockall, munlockall.
+// Calls about memory that is mapped: madvise, mseal, mincore, msync, mlock, mlock2, munlock, mlockall, munlockall.
 //
-// Checks come in Linux's order; what the calls do is in mem/advice.ts and mem/locking.ts.
+// Checks come in Linux's order; what the calls do is in mem/advice.ts, mem/sealing.ts and mem/locking.ts.
 
 import * as abi from "../../abi/linux/memory.ts";
-import { PAGE_SIZE, pageOffset, type VirtAddr } from "../../lib/address.ts";
+import { PAGE_SIZE, pageAlignUp, pageOffset, type VirtAddr } from "../../lib/address.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import { syncInode } from "../fs/page-cache.ts";
 import type { Kernel } from "../kernel.ts";
@@ -13,8 +13,12 @@ import { forEachSlot, type PageMap } from "../mem/page-map.ts";
 import { visitRange } from "../mem/page-table.ts";
 import { checkRange, findRegionAtOrAbove, mappedBytes, regionsOf } from "../mem/regions.ts";
 import type { AddressSpace } from "../mem/types.ts";
+import { sealRange } from "../mem/sealing.ts";
 import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
 import { defineCall, type SyscallRow } from "./row.ts";
+
+/** Beyond it, the end of a range wraps around. */
+const ADDRESS_LIMIT = 2 ** 64;
 
 const RANGE = [
   { name: "addr", type: "pointer" },
@@ -26,6 +30,18 @@ const madvise = defineCall({
   args: [...RANGE, { name: "advice", type: "int", show: "madvise" }],
   result: "int",
   handler: ({ k, process }, address, length, advice) => adviseRange(k, process.space, address, length, advice),
+});
+
+const mseal = defineCall({
+  name: "mseal",
+  args: [...RANGE, { name: "flags", type: "flags" }],
+  result: "int",
+  handler: ({ k, process: { space } }, address, length, flags) => {
+    if (flags !== 0 || pageOffset(address) !== 0) return "EINVAL";
+    const size = pageAlignUp(length);
+    if (!(address + size < ADDRESS_LIMIT)) return "EINVAL";
+    return size === 0 ? 0 : sealRange(k, space, address, size);
+  },
 });
 
 const mincore = defineCall({
@@ -117,6 +133,7 @@ const munlockall = defineCall({
 
 export const memoryUseCalls: readonly SyscallRow[] = [
   madvise,
+  mseal,
   mincore,
   msync,
   mlock,

@@ -311,8 +311,11 @@ function fileBacking(
   if (access === O_WRONLY) return "EACCES";
   const noExec = file.path?.mount.flags.noExec === true;
   if (protection.execute && noExec) return "EPERM";
-  // A mapping of /dev/zero is anonymous memory (mmap(2), null(4)).
-  if (file.kind === "zero") return anonymousBacking(isShared ? abi.MAP_SHARED : abi.MAP_PRIVATE);
+  // A mapping of /dev/zero is anonymous memory (mmap(2), null(4)); a shared one may be raised to what the file was opened for.
+  if (file.kind === "zero") {
+    const maximum = { read: true, write: !isShared || access !== O_RDONLY, execute: !noExec };
+    return { sharing: isShared ? "shared" : "private", purpose: "anonymous", maximum };
+  }
   if (file.kind !== "file") return "ENODEV";
   if ((flags & abi.MAP_GROWSDOWN) !== 0) return "EINVAL";
   if (isShared && protection.write && !allowsWritableMapping(file)) return "EPERM";

@@ -204,6 +204,7 @@ function regionFlags(region: Region): string[] {
     [!advice.dumped, "dd"],
     [advice.largePages === "wanted", "hg"],
     [advice.largePages === "refused", "nh"],
+    [region.sealed, "sl"],
   ];
   return flags.flatMap(([isSet, name]) => (isSet ? name : []));
 }
