@@ -74,6 +74,12 @@ export class MemoryAccess implements WalkMemory, Walker {
   linearHi = 0;
   pteLo = 0;
   pteHi = 0;
+  /** The control registers that the next four were made from, and what they say of contexts but for the space and SMAP. */
+  private knownCr0 = 0;
+  private knownCr4 = 0;
+  private knownEfer = 0;
+  private userFlags = 0;
+  private supervisorFlags = 0;
   /** CR0.PG: addresses are translated. */
   private isPaging = false;
   /** Misaligned accesses raise #AC: CPL 3, CR0.AM, RFLAGS.AC. */
@@ -139,13 +145,15 @@ export class MemoryAccess implements WalkMemory, Walker {
    */
   loadImplicit(size: number, lo: number, hi: number): boolean {
     const { tlbs, request, registers } = this;
-    const { ram } = this.machine;
-    if (this.isPaging && size >= 8 && (lo & 4095) + size <= 4096) {
-      const flags = FLAG.PG | this.supervisorFlags((registers.get(CELL.cr4) & CR4.SMAP) !== 0);
+    if (this.isPaging && (lo & 7) === 0 && size >= 8 && (lo & 4095) + size <= 4096) {
+      const hasSmap = (registers.get(CELL.cr4) & CR4.SMAP) !== 0;
+      const flags = hasSmap ? this.supervisorFlags | FLAG.SMAP : this.supervisorFlags;
       const index = tlbs.findAside(request.cr3Lo, request.cr3Hi, flags, "load", lo, hi);
       if (index >= 0) {
-        const physical = tlbs.physicalPageAt(index) * 4096 + (lo & 4095);
-        for (let at = 0; at < size; at += 4) registers.set(CELL.stepValue + at, ram.read32(physical + at));
+        const { words, base } = registers;
+        const from = (lo + tlbs.addendAt(index)) >>> 2;
+        const to = (base + CELL.stepValue) >> 2;
+        for (let at = 0; at < size >> 2; at++) words[to + at] = words[from + at] ?? 0;
         return true;
       }
     }
@@ -161,30 +169,41 @@ export class MemoryAccess implements WalkMemory, Walker {
   }
 
   private select(isUser: boolean, isSmapInForce: boolean): number {
-    const { registers, request } = this;
+    const { registers, request, tlbs } = this;
     const cr0 = registers.get(CELL.cr0);
     const cr4 = registers.get(CELL.cr4);
-    this.isPaging = (cr0 & CR0.PG) !== 0;
+    const efer = registers.get(CELL.efer);
+    if (cr0 !== this.knownCr0 || cr4 !== this.knownCr4 || efer !== this.knownEfer) this.learnModes(cr0, cr4, efer);
     request.isUser = isUser;
-    if (!this.isPaging) return this.tlbs.select(0, 0, isUser ? 0b1111 : 0, 0);
-    request.writeProtect = (cr0 & CR0.WP) !== 0;
-    request.smep = (cr4 & CR4.SMEP) !== 0;
-    request.smap = isSmapInForce && (cr4 & CR4.SMAP) !== 0;
-    request.nxe = (registers.get(CELL.efer) & EFER.NXE) !== 0;
+    if (!this.isPaging) return tlbs.select(0, 0, isUser ? 0b1111 : 0, 0);
+    const smap = isSmapInForce && (cr4 & CR4.SMAP) !== 0;
+    request.smap = smap;
     // Without PCIDs the low bits of CR3 are not part of what names the space.
     const hasPcid = (cr4 & CR4.PCIDE) !== 0;
-    request.cr3Lo = registers.get(CELL.cr3) & (hasPcid ? -1 : CR3.ADDRESS);
-    request.cr3Hi = registers.get(CELL.cr3 + 4);
-    const flags = FLAG.PG | (isUser ? 0b1111 | (request.nxe ? FLAG.NXE : 0) : this.supervisorFlags(request.smap));
-    const pcid = hasPcid ? request.cr3Lo & CR3.PCID : 0;
-    this.model?.select(pcid, toNumber(request.cr3Hi, request.cr3Lo & CR3.ADDRESS));
-    return this.tlbs.select(request.cr3Lo, request.cr3Hi, flags, pcid);
+    const cr3 = registers.get(CELL.cr3);
+    const lo = hasPcid ? cr3 : cr3 & CR3.ADDRESS;
+    const hi = registers.get(CELL.cr3 + 4);
+    request.cr3Lo = lo;
+    request.cr3Hi = hi;
+    const pcid = hasPcid ? lo & CR3.PCID : 0;
+    this.model?.select(pcid, toNumber(hi, lo & CR3.ADDRESS));
+    const flags = isUser ? this.userFlags : smap ? this.supervisorFlags | FLAG.SMAP : this.supervisorFlags;
+    return tlbs.select(lo, hi, flags, pcid);
   }
 
-  /** The modes of a context of the supervisor. */
-  private supervisorFlags(smap: boolean): number {
-    const { writeProtect, smep, nxe } = this.request;
-    return (writeProtect ? FLAG.WP : 0) | (smep ? FLAG.SMEP : 0) | (smap ? FLAG.SMAP : 0) | (nxe ? FLAG.NXE : 0);
+  private learnModes(cr0: number, cr4: number, efer: number): void {
+    const { request } = this;
+    this.knownCr0 = cr0;
+    this.knownCr4 = cr4;
+    this.knownEfer = efer;
+    this.isPaging = (cr0 & CR0.PG) !== 0;
+    request.writeProtect = (cr0 & CR0.WP) !== 0;
+    request.smep = (cr4 & CR4.SMEP) !== 0;
+    request.nxe = (efer & EFER.NXE) !== 0;
+    const { writeProtect, smep, nxe } = request;
+    const common = FLAG.PG | (nxe ? FLAG.NXE : 0);
+    this.userFlags = common | 0b1111;
+    this.supervisorFlags = common | (writeProtect ? FLAG.WP : 0) | (smep ? FLAG.SMEP : 0);
   }
 
   // --- Segments ----------------------------------------------------------------------------------------------------
