@@ -45,6 +45,16 @@ export const MACHINE_OPTIONS: readonly OptionRow[] = [
   { name: "date", value: "WHEN", help: 'boot time of the guest: an ISO date or "now"' },
   { name: "seed", value: "N", help: "seed of the guest's random numbers (default 0)" },
   { name: "check-translations", help: "stop at the first use of a translation that the page tables no longer have" },
+  {
+    name: "aslr",
+    value: "on|off",
+    help: "whether programs lie at random addresses, which --seed determines (default on)",
+  },
+  {
+    name: "wx",
+    value: "allow|report",
+    help: "whether to tell of memory that is writable and executable (default allow)",
+  },
   { name: "check", help: "check every kernel invariant after each kernel entry (slow)" },
 ];
 
@@ -78,9 +88,19 @@ export function machineOptions(
     ...(root === undefined ? {} : { root: { path: root } }),
     swap: parseSwap(one(values, "swap"), one(values, "swap-size")),
     ...(seed === undefined ? {} : { seed: parseCount(seed, "--seed", 0, 2 ** 32 - 1) }),
+    layout: choose(one(values, "aslr"), "--aslr", ["on", "off"]) === "off" ? "fixed" : "random",
+    writableCode: choose(one(values, "wx"), "--wx", ["allow", "report"]) ?? "allow",
     ...(values.has("check") ? { checkInvariants: true } : {}),
     ...(values.has("check-translations") ? { checkTranslations: true } : {}),
   };
+}
+
+/** One of a few words. */
+function choose<T extends string>(given: string | undefined, option: string, words: readonly T[]): T | undefined {
+  if (given === undefined) return undefined;
+  const word = words.find((known) => known === given);
+  if (word === undefined) throw new UsageError(`${option} wants ${words.join(" or ")}, not “${given}”`);
+  return word;
 }
 
 /** --swap and --swap-size, which means nothing alone. */

@@ -55,6 +55,10 @@ export interface BootOptions {
   readonly date?: Date | undefined;
   /** Seed of the guest's random numbers; default 0. */
   readonly seed?: number;
+  /** Whether stack, mappings, heap and position-independent programs begin at random addresses (default) or at fixed ones. */
+  readonly layout?: "random" | "fixed";
+  /** Whether the kernel's log tells of memory that is writable and executable at once (default "allow": it does not). */
+  readonly writableCode?: "allow" | "report";
   /** Checks every kernel invariant after each kernel entry: slow, for tests. Default: whether VITRINE_CHECK is in the environment. */
   readonly checkInvariants?: boolean;
   /**
@@ -135,6 +139,8 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
     hostPorts: { channels, directories, blockDevices: swap === undefined ? new Map() : new Map([[SWAP_DEVICE, swap]]) },
     bootTime: { seconds, nanoseconds: (milliseconds - seconds * 1000) * 1e6 },
     randomSeed: options.seed ?? 0,
+    layout: options.layout,
+    writableCode: options.writableCode,
     checkInvariants: options.checkInvariants ?? process.env["VITRINE_CHECK"] !== undefined,
     describeStaleTranslation: checkTranslations
       ? (await import("../inspect/stale-translation.ts")).describeStaleTranslation

@@ -59,6 +59,10 @@ export interface BootOptions {
   };
   readonly bootTime: { readonly seconds: number; readonly nanoseconds: number };
   readonly randomSeed: number;
+  /** Whether programs begin at random addresses (the default) or at fixed ones; a running system can change it. */
+  readonly layout?: "random" | "fixed" | undefined;
+  /** Whether the log tells of memory that is writable and executable at once. */
+  readonly writableCode?: "allow" | "report" | undefined;
   readonly checkInvariants: boolean;
   /** Looks for uses of stale translations; one is a panic with the text that this makes of it. */
   readonly describeStaleTranslation?: ((stale: StaleTranslation) => string) | undefined;
@@ -142,6 +146,8 @@ export function bootSystem(options: BootOptions): System {
       {
         bootTime: options.bootTime,
         randomSeed: options.randomSeed,
+        layout: options.layout,
+        writableCode: options.writableCode,
         commandLine: "",
         checkInvariants: options.checkInvariants,
       },

@@ -131,6 +131,9 @@ export const PR_GET_TID_ADDRESS = 40;
 export const PR_SET_THP_DISABLE = 41;
 export const PR_GET_THP_DISABLE = 42;
 export const PR_CAP_AMBIENT = 47;
+/** Flag of personality(2). */
+export const ADDR_NO_RANDOMIZE = 0x0004_0000;
+
 export const PR_SET_MDWE = 65;
 export const PR_GET_MDWE = 66;
 export const PR_SET_VMA = 0x5356_4d41;

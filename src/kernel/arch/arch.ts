@@ -171,6 +171,8 @@ export interface AddressLayout {
   readonly lowMappings?: { readonly start: VirtAddr; readonly end: VirtAddr };
   /** Base for position-independent programs. */
   readonly pieBase: VirtAddr;
+  /** Pages that layout randomisation moves things by at most: powers of two, as Linux has them for this width of addresses. */
+  readonly randomPages: { readonly mappings: number; readonly stack: number; readonly heap: number };
 }
 
 /** What a PTE's two words say. */

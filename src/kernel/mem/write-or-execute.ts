@@ -35,5 +35,5 @@ function report(k: Kernel, space: AddressSpace, address: number, what: string): 
   let who = `space ${space.id}`;
   for (const process of k.state.processes.values())
     if (process.space === space) who = `${process.name}[${process.pid}]`;
-  k.probes.log(`${who}: ${what} at ${hexNumber64(address)}`);
+  k.probes.log(`${who}: ${what} at 0x${hexNumber64(address)}`);
 }

@@ -21,7 +21,7 @@ import { posixTimerKey } from "./alarms.ts";
 import { allocatePid, createProcess, createThread, makeRunnable } from "./create.ts";
 import { clearChildTid, endSiblings, finishVfork, threadsWaitKey } from "./exit.ts";
 import { walkRobustList } from "./futex.ts";
-import { loadProgram, type LoadedProgram } from "./load.ts";
+import { applyLimits, loadProgram, type LoadedProgram } from "./load.ts";
 import { cloneSignalTable, DEFAULT_ACTION, IGNORE_ACTION } from "./signals.ts";
 import type { Credentials, Process, Thread } from "./types.ts";
 
@@ -157,6 +157,7 @@ function takeTerminal(k: Kernel, process: Process, index: number): void {
 function installProgram(k: Kernel, thread: Thread, program: LoadedProgram): void {
   const { process } = thread;
   process.credentials = program.credentials;
+  applyLimits(process, process.space);
   process.hasExecuted = true;
   process.executable = program.executable;
   process.program = program.program;

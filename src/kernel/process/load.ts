@@ -25,6 +25,7 @@ import { clearUser, copyToUser } from "../mem/user-memory.ts";
 import { releaseVmo } from "../mem/vmo.ts";
 import { isElf, locateProgramHeaders, parseElf, type ElfImage, type ElfSegment } from "./elf.ts";
 import { argumentBytes, buildInitialStack, type InitialStack } from "./initial-stack.ts";
+import { chooseLayout } from "./space-layout.ts";
 import type { Credentials, Process } from "./types.ts";
 
 /** Interpreters of interpreters that are followed. */
@@ -74,6 +75,7 @@ export function loadProgram(
   const space = withReclaim(k, () => createAddressSpace(k));
   if (space === "ENOMEM") return "ENOMEM";
   applyLimits(process, space);
+  if (process.space.executeGain === "refused") space.executeGain = "refused";
   const loaded = fillSpace(k, process, space, program, path, env);
   if (typeof loaded === "string") releaseAddressSpace(k, space);
   return loaded;
@@ -183,10 +185,12 @@ function fillSpace(
 ): LoadedProgram | Errno {
   const { ref, argv, image } = program;
   const { credentials, secure } = newCredentials(process, ref);
-  const bias = image.placement === "fixed" ? 0 : alignUp(k.arch.layout.pieBase, image.alignment) - lowest(image);
+  const layout = chooseLayout(k, process, secure, space.limits.stack);
+  space.mmapTop = layout.mmapTop;
+  const bias = image.placement === "fixed" ? 0 : alignUp(layout.pieBase, image.alignment) - lowest(image);
   const mapped = mapImage(k, process, space, ref, image, bias);
   if (mapped !== 0) return mapped;
-  space.breakStart = virtAddr(pageAlignUp(highest(image) + bias));
+  space.breakStart = virtAddr(pageAlignUp(highest(image) + bias) + layout.heapOffset);
   space.breakEnd = space.breakStart;
 
   let entry = image.entry + bias;
@@ -200,7 +204,7 @@ function fillSpace(
 
   const random = new Uint8Array(16);
   fillRandom(k, random);
-  const stack = buildInitialStack(k.arch.layout.stackTop, {
+  const stack = buildInitialStack(layout.stackTop, {
     path,
     argv,
     env,
@@ -215,7 +219,7 @@ function fillSpace(
       ...[abi.AT_GID, credentials.gid, abi.AT_EGID, credentials.egid, abi.AT_SECURE, secure ? 1 : 0],
     ],
   });
-  const placed = mapStack(k, space, stack, image.executableStack);
+  const placed = mapStack(k, space, layout.stackTop, stack, image.executableStack);
   if (placed !== 0) return placed;
   return {
     space,
@@ -344,8 +348,13 @@ function mapSegment(
   return typeof zeros === "string" ? zeros : 0;
 }
 
-function mapStack(k: Kernel, space: AddressSpace, stack: InitialStack, executable: boolean): 0 | Errno {
-  const { stackTop } = k.arch.layout;
+function mapStack(
+  k: Kernel,
+  space: AddressSpace,
+  stackTop: VirtAddr,
+  stack: InitialStack,
+  executable: boolean,
+): 0 | Errno {
   const length = pageAlignUp(stack.bytes.length) + INITIAL_STACK;
   const mapped = mapRegion(k, space, {
     address: stackTop - length,

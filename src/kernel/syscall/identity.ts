@@ -4,6 +4,7 @@ import { readU32, writeU32 } from "../../lib/bytes.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { checkUserRange, copyFromUser, copyToUser } from "../mem/user-memory.ts";
+import { applyLimits } from "../process/load.ts";
 import type { Credentials, Process } from "../process/types.ts";
 import { defineCall, type Call, type SyscallResult, type SyscallRow } from "./row.ts";
 
@@ -21,6 +22,7 @@ function getter(name: string, read: (credentials: Credentials) => number): Sysca
 /** Ids are replaced as a whole, so that records that others hold do not change under them. */
 function setCredentials(process: Process, change: Partial<Credentials>): 0 {
   process.credentials = { ...process.credentials, ...change };
+  applyLimits(process, process.space); // the limit of locked memory is for the unprivileged
   return 0;
 }
 

@@ -40,6 +40,8 @@ export const layout: AddressLayout = {
   // Below the largest stack that the default limit allows, its guard gap, and some more.
   mmapTop: virtAddr(USER_TOP - 0x0800_0000),
   pieBase: virtAddr(0x15_5555_5000),
+  // 1 GiB each.
+  randomPages: { mappings: 2 ** 18, stack: 2 ** 18, heap: 2 ** 18 },
 };
 
 /** Where the kernel space maps a physical address. */

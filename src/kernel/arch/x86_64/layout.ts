@@ -65,6 +65,8 @@ export const layout: AddressLayout = {
   mmapTop: virtAddr(USER_TOP - 0x0800_0000),
   lowMappings: { start: virtAddr(0x4000_0000), end: virtAddr(0x8000_0000) },
   pieBase: virtAddr(0x5555_5555_4000),
+  // 1 TiB, 16 GiB, 32 MiB.
+  randomPages: { mappings: 2 ** 28, stack: 2 ** 22, heap: 2 ** 13 },
 };
 
 /** The page with the IDT. */
