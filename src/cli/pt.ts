@@ -9,11 +9,12 @@ import {
   readPageTable,
 } from "../inspect/page-table-view.ts";
 import { unmappedRuns } from "../inspect/page-state.ts";
+import { wrapText } from "../inspect/wrap.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { regionsOf } from "../kernel/mem/region-tree.ts";
 import type { Process } from "../kernel/process/types.ts";
 import type { Command } from "./command.ts";
-import { OBSERVE_DESCRIPTION, observeOptions, observeProgram } from "./observe.ts";
+import { OBSERVE_DESCRIPTION, observeOptions, observeProgram, outputWidth, WIDTH_OPTION } from "./observe.ts";
 import type { ParsedOptions } from "./options.ts";
 
 export const pageTableCommand: Command = {
@@ -24,35 +25,42 @@ export const pageTableCommand: Command = {
   options: observeOptions([
     { name: "kernel", help: "the kernel's own page table too" },
     { name: "json", help: "the tree and the regions as JSON" },
+    WIDTH_OPTION,
   ]),
   run(options: ParsedOptions): Promise<number> {
-    const describeProcess = options.values.has("json") ? describeAsJson : describe;
+    const width = outputWidth(options);
     const withKernel = options.values.has("kernel");
-    return observeProgram("pt", options, (k, process) => describeProcess(k, process, withKernel));
+    const isJson = options.values.has("json");
+    return observeProgram("pt", options, (k, process) =>
+      isJson ? describeAsJson(k, process, withKernel) : describe(k, process, withKernel, width),
+    );
   },
 };
 
-function describe(k: Kernel, process: Process, withKernel: boolean): string {
+function describe(k: Kernel, process: Process, withKernel: boolean, width: number): string {
   const { space } = process;
   const unmapped = formatUnmapped(k, space);
   return [
-    `page table of ${describeSpace(k, process)}, ${space.tablePages} table pages, ${space.residentPages} resident pages`,
+    ...wrapText(
+      `page table of ${describeSpace(k, process)}, ${space.tablePages} table pages, ${space.residentPages} resident pages`,
+      width,
+    ),
     `an entry covers: ${describeLevels(k)}`,
-    formatPageTable(k, space),
+    formatPageTable(k, space, width),
     ...(unmapped === "" ? [] : ["", "pages that the table does not show", unmapped]),
     "",
     "regions",
     formatRegions(k, space),
-    ...(withKernel ? ["", ...describeKernelTable(k)] : []),
+    ...(withKernel ? ["", ...describeKernelTable(k, width)] : []),
   ].join("\n");
 }
 
 /** The kernel's own table: the linear map of memory, with large pages where they fit, and what every space has. */
-function describeKernelTable(k: Kernel): string[] {
+function describeKernelTable(k: Kernel, width: number): string[] {
   const { kernelSpace } = k.state.memory;
   return [
     `the kernel's page table: root frame 0x${kernelSpace.root.toString(16)}, ${kernelSpace.tablePages} table pages`,
-    formatPageTable(k, kernelSpace),
+    formatPageTable(k, kernelSpace, width),
   ];
 }
 

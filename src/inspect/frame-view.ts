@@ -11,6 +11,7 @@ import { framesInLimbo } from "../kernel/mem/shootdown.ts";
 import { FRAME_OWNERS, type FrameOwner } from "../kernel/mem/types.ts";
 import { formatAddress } from "./page-table-view.ts";
 import { readSwap, type SwapView } from "./swap-view.ts";
+import { wrapText, wrapWords } from "./wrap.ts";
 
 /** Letter of each owner in the map; free frames have signs instead. */
 const LETTERS: Readonly<Record<FrameOwner, string>> = {
@@ -180,8 +181,8 @@ function formatMap(k: Kernel, { width, colour }: FrameFormat): string[] {
   const scale =
     group === 1 ? "one frame" : `${group} frames: the owner of most of the used ones, small where some are free`;
   return [
-    ...wrap(`each sign is ${scale}; * stands for lines like the one above`.split(" "), width, " "),
-    ...wrap(
+    ...wrapText(`each sign is ${scale}; * stands for lines like the one above`, width),
+    ...wrapWords(
       FRAME_OWNERS.map((owner) => `${LETTERS[owner]} ${owner === "free-block" ? "free, in a block of 2 MiB" : owner}`),
       width,
     ),
@@ -243,7 +244,7 @@ function formatFree(view: FrameView, { width, limit }: FrameFormat): string[] {
     const cells = frames.map((frame) => formatAddress(frame * 4096, 8));
     const rest = total - frames.length;
     const text = cells.length === 0 ? ["none"] : [...cells, ...(rest > 0 ? [`… ${rest} more`] : [])];
-    return [...wrap(title.split(" "), width, " "), ...wrap(text, width - 2, " -> ").map((line) => `  ${line}`)];
+    return [...wrapText(title, width), ...wrapWords(text, width - 2, " -> ").map((line) => `  ${line}`)];
   };
   const first = (total: number): string => (total > limit ? `, the first ${limit}` : "");
   return [
@@ -255,16 +256,4 @@ function formatFree(view: FrameView, { width, limit }: FrameFormat): string[] {
       freeBlockCount,
     ),
   ];
-}
-
-/** Words in lines of at most `width` characters. */
-function wrap(words: readonly string[], width: number, separator = "  "): string[] {
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + separator.length + word.length <= width) {
-      lines[lines.length - 1] = last + separator + word;
-    } else lines.push(word);
-  }
-  return lines;
 }

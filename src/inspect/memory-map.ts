@@ -10,6 +10,7 @@ import type { AddressSpace, Region } from "../kernel/mem/types.ts";
 import type { Process } from "../kernel/process/types.ts";
 import { unmappedRuns } from "./page-state.ts";
 import { formatAddress, formatSize, readPageTable, regionRights, type PageTableEntry } from "./page-table-view.ts";
+import { wrapText } from "./wrap.ts";
 
 /** Counts of 4-KiB pages. */
 export type PageCounts = Readonly<Counts>;
@@ -141,7 +142,7 @@ export function formatMemoryMap(k: Kernel, process: Process, width: number): str
   const map = readMemoryMap(k, process.space);
   const { space } = process;
   const head = [
-    describeSpace(k, process),
+    ...wrapText(describeSpace(k, process), width),
     `${map.regions.length} regions, ${formatBytes(map.total.bytes)}; ${space.tablePages} table pages, ${space.committedPages} pages promised, ${space.lockedPages} locked`,
     "",
   ];

@@ -17,6 +17,7 @@ import {
   regionName,
 } from "./page-table-view.ts";
 import { formatSwap } from "./swap-view.ts";
+import { wrapText } from "./wrap.ts";
 import { INTERRUPT_BASE, type TrapLog } from "./trap-log.ts";
 
 /** What the monitor works on. */
@@ -160,18 +161,18 @@ function withProcess(target: MonitorTarget, args: readonly string[], use: (proce
 function showPageTable(target: MonitorTarget, args: readonly string[]): string {
   return withProcess(target, args, (process) => {
     const text = args[1];
-    if (text === undefined) return showTree(target.k, process);
+    if (text === undefined) return showTree(target, process);
     const address = Number(text.startsWith("0x") ? text : `0x${text}`);
     if (!Number.isFinite(address)) return `${text} is not an address`;
     return walk(target.k, process, address);
   });
 }
 
-function showTree(k: Kernel, process: Process): string {
+function showTree({ k, terminal }: MonitorTarget, process: Process): string {
   const unmapped = formatUnmapped(k, process.space);
   return [
-    describeSpace(k, process),
-    formatPageTable(k, process.space),
+    ...wrapText(describeSpace(k, process), terminal().width),
+    formatPageTable(k, process.space, terminal().width),
     ...(unmapped === "" ? [] : ["pages that the table does not show", unmapped]),
   ].join("\n");
 }

@@ -107,22 +107,27 @@ export function describeLevels(k: Kernel): string {
     .join(", ");
 }
 
+/** Lines of fewer characters than this have addresses of 12 and 10 digits and no columns after the flags. */
+const WIDE = 110;
+
 /** The tree as text, a line an entry or a run of leaves that are alike, each with what it belongs to and who holds its frames. */
-export function formatPageTable(k: Kernel, space: AddressSpace): string {
+export function formatPageTable(k: Kernel, space: AddressSpace, width = WIDE): string {
+  const isWide = width >= WIDE;
+  const physical = (address: number): string => formatAddress(address, isWide ? 14 : 10);
   const lines: string[] = [];
   const print = (entries: readonly PageTableEntry[], depth: number): void => {
     for (const { entry, runs } of joinAlike(entries)) {
-      const position = `${"  ".repeat(depth)}${entry.levelName}[${String(entry.index).padStart(3)}] ${formatAddress(entry.address)}`;
+      const position = `${"  ".repeat(depth)}${entry.levelName}[${String(entry.index).padStart(3)}] ${formatAddress(entry.address, isWide ? 16 : 12)}`;
       if (entry.kind === "table") {
-        lines.push(`${position}  table ${formatAddress(entry.physical, 14)}`);
+        lines.push(`${position}  table ${physical(entry.physical)}`);
         print(entry.children, depth + 1);
         continue;
       }
       const run = entry.count === 1 ? "" : ` x${entry.count}`;
       const size = formatSize(entry.size).padStart(4);
-      const owner = describeOwner(k, space, entry).padEnd(12);
+      const owner = describeOwner(k, space, entry).padEnd(isWide ? 12 : 0);
       lines.push(
-        `${position}  ${formatAddress(entry.physical, 14)} ${size}${run.padEnd(6)} ${entry.flags}  ${owner}  ${stateText(entry)}${runs > 1 ? `, frames in ${runs} runs` : ""}`.trimEnd(),
+        `${position}  ${physical(entry.physical)} ${size}${run.padEnd(6)} ${entry.flags}  ${owner}  ${stateText(entry)}${runs > 1 ? `, frames in ${runs} runs` : ""}`.trimEnd(),
       );
     }
   };

@@ -1,8 +1,15 @@
 // `vitrine maps`, `pt` and `frames`: what they show of a program that shares pages until they are written and has pages of 2 MiB.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
 import { eachArch } from "../support/architectures.ts";
 import { commandLine } from "../support/command-line.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "vitrine-memory-"));
+after(() => rmSync(folder, { recursive: true }));
 
 /** A shell whose child, a copy of it, still lives when it ends. */
 const FORKING = ["sh", "-c", "(sleep 1; :) & :"];
@@ -72,6 +79,24 @@ eachArch(({ arch, test }) => {
     assert.match(stderr, /^pages that the table does not show\n0x[0-9a-f]{16} x\d+ +\/bin\/vbox +resident$/m);
     const large = await vitrine(["pt", "--at", AFTER_READ[arch], ...LARGE]);
     assert.match(large.stderr, /^ +(L1|PD)\[\d+\] 0x0{4}[0-9a-f]{6}[02468ace]0{5} .* 2M x4 .* \[anonymous\] +own/m);
+  });
+
+  test("maps, pt and frames show what is in swap", async () => {
+    const swap = ["--swap", join(folder, `swap-${arch}`), "--swap-size", "32M", "-m", "16M", "--at", AFTER_READ[arch]];
+    const program = ["dd", "if=/dev/zero", "of=/dev/null", "bs=20M", "count=1"];
+    const maps = (await vitrine(["maps", "--json", ...swap, ...program])).stderr;
+    const { total } = JSON.parse(maps.split("\n")[0] ?? "");
+    assert.ok(total.swapped > 1000);
+    const { stderr: table } = await vitrine(["pt", "--width", "80", ...swap, ...program]);
+    const runs = [...table.matchAll(/^0x[0-9a-f]{16} x(\d+) .* swapped: \/dev\/swap0 page (\d+)(?:-(\d+))?$/gm)];
+    for (const [, count, first, last] of runs) assert.equal(Number(last ?? first) - Number(first) + 1, Number(count));
+    assert.equal(
+      runs.reduce((sum, run) => sum + Number(run[1]), 0),
+      total.swapped,
+    );
+    const { stderr: frames } = await vitrine(["frames", ...swap, ...program]);
+    const [, used] = /^swap area \/dev\/swap0, priority -2: (\d+) of 8191 pages used$/m.exec(frames) ?? [];
+    assert.ok(Number(used) >= total.swapped);
   });
 
   test("maps shows the large pages of a region", async () => {
