@@ -5,7 +5,7 @@ import type { ArchitectureName } from "../../src/abi/linux/abi.ts";
 import { describeOperation, nextOperation, Random, type Operation } from "./memory-model-operations.ts";
 import { World, type WorldOptions } from "./memory-model-run.ts";
 
-const EPISODE = 2000;
+const EPISODE = 4000;
 const MEGABYTE = 1 << 20;
 /** Time for cutting a sequence down. */
 const SHRINK_MS = Number(process.env["VITRINE_MODEL_SHRINK_SECONDS"] ?? 60) * 1000;
@@ -46,7 +46,7 @@ function optionsOf(arch: ArchitectureName, seed: number): WorldOptions {
     // Every fifth is short of memory: what is used goes out and comes back all the time.
     memoryBytes: 32 * MEGABYTE,
     freeFrames: seed % 5 === 0 ? 700 : Infinity,
-    swapPages: seed % 5 === 1 ? 0 : 10_000,
+    swapPages: seed % 5 === 1 ? 0 : 3000,
     // Few identifiers: rollovers come often.
     maxAsid: seed % 3 === 0 ? 7 : undefined,
   };
