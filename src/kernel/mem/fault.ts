@@ -21,6 +21,7 @@ import { finishFlush, flushGrownPage, newFlush, releaseAfterFlush, type Flush } 
 import { frameShareCount, retainFrame } from "./frames.ts";
 import { mapHugePage } from "./huge-mappings.ts";
 import { makeLargePage, mapWholeBlock } from "./large-pages.ts";
+import { mayCommit } from "./overcommit.ts";
 import { slotAt } from "./page-map.ts";
 import { findEntry, foundLevel, mapPage, query, unmap } from "./page-table.ts";
 import { RECLAIM_ATTEMPTS, RECLAIM_BATCH, reclaimFrames } from "./reclaim.ts";
@@ -288,6 +289,7 @@ function growStack(k: Kernel, space: AddressSpace, address: VirtAddr): Region | 
   if (region.end - start > space.limits.stack) return undefined;
   if (spaceSize(space) + (region.start - start) > space.limits.addressSpace) return undefined;
   if (region.locked !== "no" && !mayLock(space, region.start - start)) return undefined;
+  if (!mayCommit(k, (region.start - start) / PAGE_SIZE)) return undefined;
   const below = findRegionBelow(space, region.start);
   if (below !== undefined && keepsGap(below) && start - below.end < STACK_GUARD_GAP) return undefined;
   resizeRegion(k, space, region, start, region.end);
