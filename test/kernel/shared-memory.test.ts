@@ -2,7 +2,15 @@
 // What the calls return is compared with Linux in test/programs/memory-calls.test.ts.
 
 import assert from "node:assert/strict";
-import { F_SEAL_WRITE, IPC_CREAT, IPC_PRIVATE, IPC_RMID, MFD_ALLOW_SEALING } from "../../src/abi/linux/ipc.ts";
+import {
+  F_SEAL_WRITE,
+  IPC_CREAT,
+  IPC_PRIVATE,
+  IPC_RMID,
+  MFD_ALLOW_SEALING,
+  MFD_HUGETLB,
+  SHM_HUGETLB,
+} from "../../src/abi/linux/ipc.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from "../../src/abi/linux/memory.ts";
 import { F_ADD_SEALS } from "../../src/abi/linux/open-flags.ts";
 import { checkFileInvariants } from "../../src/kernel/fs/checker.ts";
@@ -211,6 +219,53 @@ eachArch(({ arch, test }) => {
     user.must("munmap", BUFFER, BUFFER_LENGTH);
     other.must("munmap", BUFFER, BUFFER_LENGTH);
     assert.equal(swapTotals(k).free, free);
+    isFine(k);
+  });
+
+  test("memfds and segments of large pages: sizes and places in whole pages, private copies, holes, and all memory back", () => {
+    const { k, user } = createFileKernel(arch, { memoryBytes: 64 << 20 });
+    const { process } = user;
+    const huge = 2 << 20;
+    const free = freeFrameCount(k);
+    const fd = user.must("memfd_create", "m", MFD_HUGETLB);
+    assert.equal(user.call("ftruncate", fd, PAGE_SIZE), "EINVAL");
+    assert.equal(user.call("pwrite64", fd, user.put("x"), 1, 0), "EINVAL");
+    user.must("ftruncate", fd, 2 * huge);
+    const shared = user.must("mmap", 0, 2 * huge, RW, MAP_SHARED, fd, 0);
+    assert.equal(shared % huge, 0);
+    assert.equal(user.call("munmap", shared + PAGE_SIZE, huge), "EINVAL");
+    assert.equal(user.call("mmap", 0, huge, RW, MAP_SHARED, fd, PAGE_SIZE), "EINVAL");
+    poke(k, process, shared + 5, 42);
+    poke(k, process, shared + huge + PAGE_SIZE, 43);
+    const copy = user.must("mmap", 0, 2 * huge, RW, MAP_PRIVATE, fd, 0);
+    assert.deepEqual(
+      [copy + 5, copy + huge + PAGE_SIZE].map((at) => peek(k, process, at)),
+      [42, 43],
+    );
+    poke(k, process, copy + 5, 44);
+    assert.equal(peek(k, process, shared + 5), 42);
+    isFine(k);
+    user.must("fallocate", fd, 3, PAGE_SIZE, 2 * huge);
+    assert.deepEqual(
+      [shared + 5, shared + huge + PAGE_SIZE].map((at) => peek(k, process, at)),
+      [42, 0],
+    );
+    assert.equal(peek(k, process, copy + 5), 44);
+    isFine(k);
+    user.must("munmap", shared, 2 * huge);
+    while (reclaimFrames(k, 1000) > 0);
+    user.must("pread64", fd, user.put("."), 1, 5);
+    assert.deepEqual([...user.get(1)], [42]);
+    const id = user.must("shmget", IPC_PRIVATE, 100, SHM_HUGETLB | 0o600);
+    const at = user.must("shmat", id, 0, 0);
+    assert.equal(at % huge, 0);
+    poke(k, process, at + huge - 1, 45);
+    user.must("shmctl", id, IPC_RMID, 0);
+    isFine(k);
+    user.must("shmdt", at);
+    user.must("munmap", copy, 2 * huge);
+    user.must("close", fd);
+    assert.ok(free - freeFrameCount(k) <= 8, `${free} frames were free, ${freeFrameCount(k)} are`);
     isFine(k);
   });
 

@@ -15,7 +15,7 @@ import {
 } from "../../abi/linux/open-flags.ts";
 import { PAGE_SIZE } from "../../lib/address.ts";
 import type { Kernel } from "../kernel.ts";
-import { punchVmo } from "../mem/file-vmo.ts";
+import { clearBytes, punchVmo } from "../mem/file-vmo.ts";
 import { releaseFrame } from "../mem/frames.ts";
 import { forEachSlot, slotAt } from "../mem/page-map.ts";
 import { swapTotals } from "../mem/swap-slots.ts";
@@ -66,14 +66,32 @@ export function allocateRange(k: Kernel, inode: Inode, mode: number, start: numb
 function allocateInMemory(k: Kernel, inode: Inode, mode: number, start: number, end: number): 0 | Errno {
   const vmo = contentsOf(k, inode);
   if ((mode & PUNCH_HOLE) !== 0) {
-    const punched = punchVmo(k, vmo, start, Math.min(end, Math.ceil(inode.size / PAGE_SIZE) * PAGE_SIZE));
+    const pageBytes = pageBytesOf(inode);
+    const last = Math.ceil(inode.size / pageBytes) * pageBytes;
+    const punched = punch(k, vmo, pageBytes, start, Math.min(end, last));
     settleUsage(inode);
     return punched;
   }
   const allocated = fillHoles(k, inode, vmo, Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
   if (allocated !== 0) return allocated;
   if ((mode & KEEP_SIZE) !== 0 || end <= inode.size) return 0;
-  return filesystemOperations(inode.filesystem).truncate(k, inode, end);
+  const pageBytes = pageBytesOf(inode);
+  const size = pageBytes === PAGE_SIZE ? end : Math.ceil(end / pageBytes) * pageBytes;
+  return filesystemOperations(inode.filesystem).truncate(k, inode, size);
+}
+
+/** A hole in a file whose pages may be large: only whole ones go. */
+function punch(k: Kernel, vmo: Vmo, pageBytes: number, start: number, end: number): 0 | Errno {
+  if (pageBytes === PAGE_SIZE) return punchVmo(k, vmo, start, end);
+  const first = Math.min(end, Math.ceil(start / pageBytes) * pageBytes);
+  const last = Math.max(first, Math.floor(end / pageBytes) * pageBytes);
+  const before = clearBytes(k, vmo, start, first);
+  if (before !== 0) return before;
+  return first < last ? punchVmo(k, vmo, first, last) || clearBytes(k, vmo, last, end) : clearBytes(k, vmo, last, end);
+}
+
+function pageBytesOf({ content }: Inode): number {
+  return content.kind === "tmpfs-file" ? content.pageBytes : PAGE_SIZE;
 }
 
 /** Whether the file system, and memory and swap if all else left them, could hold the absent pages of [from, to). */

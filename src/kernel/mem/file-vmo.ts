@@ -114,6 +114,17 @@ function protectPages(k: Kernel, vmo: Vmo, indices: readonly number[]): void {
   for (const flush of flushes.values()) finishFlush(k, flush, "write-back");
 }
 
+/** Fills bytes [start, end) with zeros where pages are present; the pages stay. ENOMEM leaves some of them as they were. */
+export function clearBytes(k: Kernel, vmo: Vmo, start: number, end: number): 0 | Errno {
+  for (let at = start; at < end;) {
+    const next = Math.min(end, (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE);
+    const cleared = clearInPage(k, vmo, at, next);
+    if (cleared !== 0) return cleared;
+    at = next;
+  }
+  return 0;
+}
+
 /** Fills bytes [start, end), which lie in one page, with zeros where the page is present. */
 function clearInPage(k: Kernel, vmo: Vmo, start: number, end: number): 0 | Errno {
   const index = Math.floor(start / PAGE_SIZE);

@@ -12,7 +12,7 @@ import type { PteFlags } from "../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
 import { finishFlush, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrames, frameShareCount } from "./frames.ts";
-import { isRangeAbsent, runOfFrames, slotAt } from "./page-map.ts";
+import { frameAt, isRangeAbsent, runOfFrames, slotAt } from "./page-map.ts";
 import { mapLarge } from "./page-table.ts";
 import { pagesOf } from "./regions.ts";
 import type { AddressSpace, Region, Vmo } from "./types.ts";
@@ -68,10 +68,16 @@ function takeBlock(k: Kernel, vmo: Vmo, index: number, count: number, flush: Flu
   if (first === "ENOMEM") return "ENOSPC";
   for (let i = 0; i < count; i++) {
     const slot = slotAt(vmo.pages, index + i);
-    if (slot <= 0) continue;
-    k.memory.copy(frameAddress((first + i) as FrameNumber), frameAddress(slot as FrameNumber), PAGE_SIZE);
-    releaseAfterFlush(flush, slot as FrameNumber);
+    const original = slot > 0 ? (slot as FrameNumber) : sourceFrame(vmo, index + i);
+    if (original === undefined) continue;
+    k.memory.copy(frameAddress((first + i) as FrameNumber), frameAddress(original), PAGE_SIZE);
+    if (slot > 0) releaseAfterFlush(flush, original);
   }
   holdPages(k, vmo, index, first, count);
   return first;
+}
+
+/** What the file that a private mapping shows has there, if anything. */
+function sourceFrame({ source }: Vmo, index: number): FrameNumber | undefined {
+  return source.kind === "vmo" ? frameAt(source.vmo.pages, source.offsetPages + index) : undefined;
 }

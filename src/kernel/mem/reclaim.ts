@@ -190,6 +190,11 @@ function findMappings(k: Kernel, vmos: readonly Vmo[], index: number, frame: Fra
     if (translation !== undefined && Math.floor(translation.physical / PAGE_SIZE) === frame)
       found.push({ space, address });
   };
+  for (const { source } of vmos) {
+    // A file of large pages keeps them while nobody maps it, too.
+    const content = source.kind === "zero" ? source.file?.content : undefined;
+    if (content?.kind === "tmpfs-file" && content.pageBytes > PAGE_SIZE) isPinned = true;
+  }
   for (const vmo of vmos) forEachMappingOfPage(k, vmo, index, visit);
   return isPinned ? "pinned" : found;
 }

@@ -6,7 +6,7 @@
 import type { Errno } from "../../abi/linux/errno.ts";
 import * as abi from "../../abi/linux/ipc.ts";
 import { RLIMIT_MEMLOCK } from "../../abi/linux/process.ts";
-import { PAGE_SIZE, pageAlignUp, pageOffset } from "../../lib/address.ts";
+import { PAGE_SIZE, pageOffset } from "../../lib/address.ts";
 import { hasFreeDescriptor, installFile } from "../fs/descriptors.ts";
 import { currentTime, failed } from "../fs/inode.ts";
 import { createMemfd } from "../fs/memfd.ts";
@@ -76,7 +76,9 @@ const shmat = defineCall({
     const segment = findSegment(k, id);
     if (failed(segment)) return segment;
     if (!maySegment(segment, process.credentials, 4 | (write ? 2 : 0) | (execute ? 1 : 0))) return "EACCES";
-    const length = pageAlignUp(segment.size);
+    const { size: length, content } = segment.inode;
+    const pageSize = content.kind === "tmpfs-file" ? content.pageBytes : PAGE_SIZE;
+    if (place !== undefined && place % pageSize !== 0) return "EINVAL";
     if (place !== undefined && !replaces) {
       const next = findRegionAtOrAbove(process.space, place);
       if (next !== undefined && next.start < place + length) return "EINVAL";
@@ -85,6 +87,9 @@ const shmat = defineCall({
       address: place,
       fixed: place === undefined ? undefined : "replace",
       length,
+      alignment: pageSize,
+      pageLevel: k.arch.format.levels.findIndex(({ size }) => size === pageSize),
+      noReserve: pageSize > PAGE_SIZE,
       protection: { read: true, write, execute },
       maximum: { read: true, write, execute: true },
       sharing: "shared",
