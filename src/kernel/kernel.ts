@@ -65,6 +65,8 @@ export interface HartState {
   space: AddressSpace | undefined;
   /** Whether it is on its way to user mode, there, or on its way back: it may use translations of `space` meanwhile. */
   isInUser: boolean;
+  /** Tid of the thread that it has left user mode from, when only an interrupt brought it into the kernel. */
+  interrupted: number | undefined;
   /** What of its TLB is to go before it enters user mode again: translations of `space`, or all (mem/asid.ts). */
   stale: "nothing" | "space" | "everything";
   /** What it is asked to drop when it next enters the kernel (mem/shootdown.ts); an inter-processor interrupt is on its way then. */

@@ -35,7 +35,7 @@ export type Trap =
 /** Serves a trap from user mode and leaves the kernel, into the same thread or another. */
 export function handleUserTrap(k: Kernel, hart: number, thread: Thread, trap: Trap): void {
   k.state.scheduler.kernelHart = hart;
-  answerRequests(k, hart);
+  answerRequests(k, hart, isInterrupt(trap) ? thread.tid : undefined);
   chargeUserTime(k, thread);
   switch (trap.kind) {
     case "syscall":
@@ -52,6 +52,10 @@ export function handleUserTrap(k: Kernel, hart: number, thread: Thread, trap: Tr
   }
   balanceMemory(k);
   leaveKernel(k, hart);
+}
+
+function isInterrupt({ kind }: Trap): boolean {
+  return kind === "timer" || kind === "external" || kind === "interprocessor";
 }
 
 /** Serves an interrupt that arrived in the idle loop, and leaves the kernel. */

@@ -4,6 +4,10 @@
  *     run:  fire the events that are due  ->  of the harts that do not wait, the one that is furthest behind
  *           ->  execute it for a quantum, but not past the next event or the limit  ->  again
  *
+ * A hart that works and that another one interrupts is called: the caller's turn ends, and the called hart goes first, ahead of those that
+ * are behind it by less than a quantum, for a short turn. A waiting hart that it interrupts in that turn is called too: so a request and its
+ * answer take some hundred instructions, and not everybody's quantum.
+ *
  * The running hart's registers are in the window at address 0; changing harts swaps windows and drops the reservation.
  */
 import { createMemory } from "../wasm/engine.ts";
@@ -21,6 +25,8 @@ import { createBus } from "./system-bus.ts";
 /** Instructions that a hart runs before another has its turn; alone, before the interpreter returns to pick up better code. */
 const QUANTUM = 10_000;
 const QUANTUM_ALONE = 1_000_000;
+/** Instructions that the caller has left, and that a hart which was called out of its work gets at once: enough to serve an interrupt. */
+const CALL_QUANTUM = 200;
 
 export function createMachine<H extends Hart>(options: MachineOptions<H>): Machine<H> {
   return new RunnableMachine(options);
@@ -42,6 +48,10 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
   /** Instructions until the machine goes over to the fastest interpreter. */
   private joinsAt: number;
   private readonly events: PendingEvent[] = [];
+  /** By hart: instructions of the turn that it was called to; 0: it was not called. */
+  private readonly calls: number[];
+  /** The present turn is one to which a hart was called out of its work. */
+  private isAnswering = false;
   private running: H & EngineHart;
   private isRunning = false;
   private halted: { reason: HaltReason; status: number } | undefined;
@@ -67,6 +77,7 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
     this.engine = processor.createEngine(this, memory, layout);
     this.ram.trackCode(this.translationCheck?.track(this.engine.code) ?? this.engine.code);
     this.harts = this.engine.harts;
+    this.calls = this.harts.map(() => 0);
     // There is at least one hart.
     this.running = this.harts[0] as H & EngineHart;
     this.sampler = new Sampler(options.hotness ?? DEFAULT_HOTNESS);
@@ -174,7 +185,11 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
       if (now >= untilNs) return { kind: "budget" };
       this.switchTo(hart);
       hart.refreshTimer();
-      const quantum = Math.min(this.harts.length === 1 ? QUANTUM_ALONE : QUANTUM, this.sampler.quantum);
+      const call = this.calls[hart.id] ?? 0;
+      this.calls[hart.id] = 0;
+      this.isAnswering = call === CALL_QUANTUM;
+      const turn = this.harts.length === 1 ? QUANTUM_ALONE : call === 0 ? QUANTUM : call;
+      const quantum = Math.min(turn, this.sampler.quantum);
       const horizon = Math.min(this.events[0]?.atNs ?? Infinity, hart.timerNs, untilNs) - now;
       // A limit must not cut a turn short where another hart could have the next: the order of turns would depend on the limit.
       const share = this.harts.length === 1 ? left : Infinity;
@@ -188,14 +203,21 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
     }
   }
 
-  /** The hart that is furthest behind, of those that do not wait; a waiting hart with an interrupt to wake it does not. */
+  /**
+   * The hart that is furthest behind, of those that do not wait; a waiting hart with an interrupt to wake it does not. One that was
+   * called goes before it, unless it is too far ahead.
+   */
   private nextHart(): (H & EngineHart) | undefined {
     let next: (H & EngineHart) | undefined;
+    let called: (H & EngineHart) | undefined;
     for (const hart of this.harts) {
       if (hart.waiting && !hart.wake()) continue;
       if (next === undefined || hart.timeNs < next.timeNs) next = hart;
+      const isCalled = this.calls[hart.id] !== 0;
+      if (isCalled && (called === undefined || hart.timeNs < called.timeNs)) called = hart;
     }
-    return next;
+    if (called === undefined || next === undefined) return next;
+    return called.timeNs - next.timeNs <= QUANTUM ? called : next;
   }
 
   /** All harts wait: time goes on to the next event or timer. Returns when there is none before `untilNs`. */
@@ -248,8 +270,18 @@ class RunnableMachine<H extends Hart> implements Machine<H>, EngineMachine {
   private setInterrupt(hartId: number, line: number, level: boolean): void {
     const hart = this.harts[hartId];
     if (hart === undefined) return;
-    if (level && hart !== this.running && hart.waiting) skipTo(hart, this.timeNs);
+    if (level && hart !== this.running) this.call(hart);
     hart.setInterruptPending(line, level);
+  }
+
+  private call(hart: H & EngineHart): void {
+    if (hart.waiting) {
+      skipTo(hart, this.timeNs);
+      if (this.isAnswering) this.calls[hart.id] = QUANTUM;
+    } else {
+      this.calls[hart.id] = CALL_QUANTUM;
+      this.shortenTo(this.timeNs + CALL_QUANTUM);
+    }
   }
 
   returnBy(hart: Hart, atNs: number): void {

@@ -29,6 +29,7 @@ export function createKernelState(config: KernelConfig, ram: RamRange, harts: nu
     harts: Array.from({ length: harts }, (): HartState => ({
       space: undefined,
       isInUser: false,
+      interrupted: undefined,
       stale: "nothing",
       requests: [],
       floatOwner: undefined,

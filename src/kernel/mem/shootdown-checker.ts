@@ -3,7 +3,7 @@
 // INV-4   every translation that a hart can use is in the page table, with its rights; or the hart was asked to drop it, and the frame
 //         is not free
 // INV-10  a hart was asked to drop something only while it runs the space; each shootdown is waited for by those that have the request
-// INV-11  a hart runs a held space only as long as it has not acknowledged
+// INV-11  a hart runs a held space only as long as it has not acknowledged, or a thread that was merely interrupted
 // INV-12  what is in limbo waits for a shootdown: the first one that is pending is not acknowledged
 
 import { frameAddress, frameOf, PAGE_SIZE, physAddr, virtAddr } from "../../lib/address.ts";
@@ -77,11 +77,13 @@ export function checkShootdowns(k: Kernel, problems: string[]): void {
     if (space.unacknowledged !== (held.get(space.id) ?? 0))
       problems.push(`INV-11: space ${space.id} counts ${space.unacknowledged} shootdowns`);
   }
-  for (const [hart, { space, isInUser, requests }] of harts.entries()) {
+  for (const [hart, { space, isInUser, requests, interrupted }] of harts.entries()) {
     const own = requests.filter(({ asid }) => asid !== undefined);
     if (own.some(({ asid }) => !isInUser || asid !== space?.asid))
       problems.push(`INV-10: hart ${hart} is asked to drop what it does not run`);
-    if (isInUser && space !== undefined && space.unacknowledged > 0 && requests.length === 0)
+    const mayRun =
+      requests.length > 0 || (interrupted !== undefined && interrupted === k.state.scheduler.current[hart]);
+    if (isInUser && space !== undefined && space.unacknowledged > 0 && !mayRun)
       problems.push(`INV-11: hart ${hart} runs space ${space.id}, which is held`);
   }
 }

@@ -7,22 +7,26 @@
 //     and another ─────────────────────────────────────────────┘
 //     the thread is held: idle loop     takes its whole queue           takes its whole queue
 //        ·                              drops, acknowledges             drops, acknowledges: it was the last
-//        ·                              held                               limbo: frames are freed
+//        ·                              back to user mode               limbo: frames are freed
 //     ⚡ <────────────────────────────────────────────────────IPI────      the space is released
-//     goes on to user mode              ⚡ <──────────────────IPI────      goes on to user mode
+//     goes on to user mode                                              back to user mode
 //
 // The state is data: `Shootdown` (types.ts) says which harts have still to acknowledge, `HartState.requests` what each is asked to drop.
 //
-// Who waits (INV-11): no thread goes to user mode in a space with a shootdown that is not acknowledged, nor in a space that was forked
-// from it meanwhile; nor is a page fault or a system call of such a thread begun. So from the edit to the last acknowledgement the
-// program can neither see a new translation on one hart while another uses the old one, nor learn that the change is done: neither
-// the thread that asked nor one that it woke, nor its child. For this a PTE whose frame changes is first made vacant (fault.ts): the
-// harts that still run would walk to the new frame. The three threads of a copy-on-write break:
+// Who waits (INV-11): while a space has a shootdown that is not acknowledged it is held. No system call and no page fault of its threads
+// is begun, and none that has trapped for one goes back to user mode, nor one that was elsewhere; a child that was forked from
+// it does not start. A thread that was merely interrupted goes on once its hart has answered: it can see nothing new before it traps,
+// since a PTE whose frame changes is first made vacant (fault.ts) and nothing is mapped where harts have still to drop something. So
+// from the edit to the last acknowledgement the program can neither see a new translation on one hart while another uses the old
+// one, nor learn that the change is done. The three threads of a copy-on-write break:
 //
 //   A breaks the sharing of a page   PTE vacant, VMO has the copy      A is held
 //   B writes to it                   its fault waits                   B is held
 //   C reads it, by its old TLB entry the frame from before: nobody has written to the copy yet
 //   C acknowledges                   A, B and C go on; who touches the page faults, and finds the copy
+//
+// And of a fork: what a sibling still writes through its old TLB entry, parent and child both have; what it writes after it has
+// answered faults, waits for all others, and is the parent's alone. So the child sees the memory of one moment.
 //
 // A thread is held on its hart, in the idle loop, so that it goes on at once; its slice runs on, and at its end others have the hart.
 // Nothing can wait in a circle. A hart is asked only while it is in user mode, where interrupts are on; whatever brings it into the
@@ -35,6 +39,7 @@
 
 import type { FrameNumber, VirtAddr } from "../../lib/address.ts";
 import { KernelBug, type HartState, type Kernel } from "../kernel.ts";
+import type { Thread } from "../process/types.ts";
 import { wake, type WaitKey } from "../wait.ts";
 import { FLUSH_PAGE_LIMIT, type Flush } from "./flush.ts";
 import { releaseFramesNow } from "./frames.ts";
@@ -59,9 +64,17 @@ export function forEachFrameInLimbo(k: Kernel, visit: (frame: FrameNumber) => vo
   }
 }
 
-/** Whether threads of the space are held. */
+/** Whether threads of the space that have trapped are held. */
 export function isHeld(space: AddressSpace): boolean {
   return space.unacknowledged > 0;
+}
+
+/** Whether the thread may not go to user mode on `hart` now. */
+export function isThreadHeld(k: Kernel, hart: number, thread: Thread): boolean {
+  const { process } = thread;
+  if (process.space.unacknowledged === 0) return false;
+  const isUntouched = thread.pendingSignals.length === 0 && process.pendingSignals.length === 0;
+  return hartState(k, hart).interrupted !== thread.tid || !isUntouched;
 }
 
 /** Whether another hart than the present one may use translations of the space at any time. */
@@ -134,10 +147,14 @@ export function askHarts(k: Kernel, flush: Flush, harts: number, reason: string,
   }
 }
 
-/** The hart has come into the kernel, by whatever way: it drops what it was asked to, and acknowledges. */
-export function answerRequests(k: Kernel, hart: number): void {
+/**
+ * The hart has come into the kernel, by whatever way: it drops what it was asked to, and acknowledges. `interrupted` is the thread that an
+ * interrupt took from user mode.
+ */
+export function answerRequests(k: Kernel, hart: number, interrupted?: number): void {
   const state = hartState(k, hart);
   state.isInUser = false;
+  state.interrupted = interrupted;
   if (state.requests.length === 0) return;
   const { counters } = k.state.memory.shootdowns;
   for (const { asid, pages, everything, shootdowns } of state.requests.splice(0)) {

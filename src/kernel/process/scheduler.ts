@@ -14,7 +14,7 @@
 
 import { now, type Kernel } from "../kernel.ts";
 import { enterSpace } from "../mem/asid.ts";
-import { isHeld } from "../mem/shootdown.ts";
+import { isThreadHeld } from "../mem/shootdown.ts";
 import { rerunCall } from "../syscall/dispatch.ts";
 import { earliestDeadline, unblock } from "../wait.ts";
 import { chargeCpuTimers, enforceCpuLimit, fireAlarm, nextCpuLimitNs } from "./alarms.ts";
@@ -136,7 +136,7 @@ function settle(k: Kernel, hart: number, thread: Thread): "resume" | "held" | "g
       k.state.scheduler.runQueue.push(thread.tid);
       return "gone";
     }
-    if (isHeld(process.space)) return "held";
+    if (isThreadHeld(k, hart, thread)) return "held";
     if (thread.currentCall !== undefined && !rerunCall(k, hart, thread)) return "gone";
     // The call may have ended the thread, and signals may stop it, end it, or want its call run again.
     if (thread.state.kind !== "running") return "gone";
@@ -145,18 +145,18 @@ function settle(k: Kernel, hart: number, thread: Thread): "resume" | "held" | "g
       process.pendingSignals.length === 0 &&
       thread.savedSignalMask === undefined
     ) {
-      if (process.groupExit === undefined && thread.currentCall === undefined) return outcomeOf(thread);
+      if (process.groupExit === undefined && thread.currentCall === undefined) return outcomeOf(k, hart, thread);
       continue;
     }
     const delivery = deliverSignals(k, thread);
-    if (delivery === "resume" && thread.currentCall === undefined) return outcomeOf(thread);
+    if (delivery === "resume" && thread.currentCall === undefined) return outcomeOf(k, hart, thread);
     if (delivery === "gone") return "gone";
   }
 }
 
 /** What was done for the thread may itself have begun a shootdown. */
-function outcomeOf(thread: Thread): "resume" | "held" {
-  return isHeld(thread.process.space) ? "held" : "resume";
+function outcomeOf(k: Kernel, hart: number, thread: Thread): "resume" | "held" {
+  return isThreadHeld(k, hart, thread) ? "held" : "resume";
 }
 
 /** The slice is over and someone else could run here, or the thread may not run here any more. */
