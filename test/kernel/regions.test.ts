@@ -1,5 +1,5 @@
-// Regions: joining, placing, mremap, madvise, locks, limits, and where a program's parts lie. What Linux does was asked of Linux 6.18
-// (test/oracle/regions.test.ts does it again).
+// Regions: joining, placing, mremap, madvise, locks, limits, and where a program's parts lie. What the calls return on Linux is
+// compared in test/programs/memory-calls.test.ts.
 
 import assert from "node:assert/strict";
 import { PAGE_SIZE, virtAddr } from "../../src/lib/address.ts";

@@ -1,4 +1,4 @@
-// Shared memory and mapped files, with good and bad arguments, from C programs: what each call returns, and what memory and files hold
+// Mappings, shared memory and mapped files, with good and bad arguments, from C programs: what each call returns, and what memory and files hold
 // afterwards, must be what Linux returned.
 
 import assert from "node:assert/strict";
@@ -14,6 +14,7 @@ const sources = fileURLToPath(new URL("../../../test/programs/", import.meta.url
 
 /** Title, program, and the folder of the guest that it works in. */
 const RUNS: readonly (readonly [string, string, string?])[] = [
+  ["mappings, advice, locks and limits", "region-calls"],
   ["memfds and seals", "memfd-calls"],
   ["programs in memfds", "memfd-programs"],
   ["System V and POSIX shared memory", "shared-memory-calls"],
