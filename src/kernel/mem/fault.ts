@@ -23,7 +23,7 @@ import { mapHugePage } from "./huge-mappings.ts";
 import { makeLargePage, mapWholeBlock } from "./large-pages.ts";
 import { mayCommit } from "./overcommit.ts";
 import { slotAt } from "./page-map.ts";
-import { findEntry, foundLevel, mapPage, query, unmap } from "./page-table.ts";
+import { findEntry, foundLevel, mapPage, mapVacant, query, unmap } from "./page-table.ts";
 import { RECLAIM_ATTEMPTS, RECLAIM_BATCH, reclaimFrames } from "./reclaim.ts";
 import {
   findRegion,
@@ -68,8 +68,11 @@ const SEGV_MAPERR = 1;
 const SEGV_ACCERR = 2;
 const BUS_ADRERR = 2;
 
-/** Pages of a file that one read fault maps at most, where the page cache has them. */
-const FAULT_AROUND_PAGES = 16;
+/**
+ * Pages of a file that one read fault maps at most, where the page cache has them: a power of two that divides the pages of a table.
+ * Mapping as many takes as long as one more trap would.
+ */
+const FAULT_AROUND_PAGES = 64;
 
 /** Makes the access possible, reclaiming frames for it if it must, or says which signal the program gets. */
 export function handlePageFault(k: Kernel, space: AddressSpace, address: VirtAddr, access: FaultAccess): FaultOutcome {
@@ -203,31 +206,30 @@ function resolvePrivate(
   const frame = vmoPage(k, vmo, index, "read");
   if (typeof frame === "string") return failure(frame);
   const outcome = map(k, space, region, page, frame, false, false, "file page", flush);
-  if (outcome.kind === "resolved" && vmo.source.kind === "vmo") mapAround(k, space, region, page, vmo.source, flush);
+  if (outcome.kind === "resolved" && vmo.source.kind === "vmo") mapAround(k, space, region, page, vmo.source);
   return outcome;
 }
 
-/** Maps the neighbours of a file page that the page cache has: they are likely to be next. */
+/** Maps the neighbours of a file page, itself mapped already, that the page cache has: they are likely to be next. */
 function mapAround(
   k: Kernel,
   space: AddressSpace,
   region: Region,
   page: VirtAddr,
   source: Extract<Vmo["source"], { kind: "vmo" }>,
-  flush: Flush,
 ): void {
   const window = FAULT_AROUND_PAGES * PAGE_SIZE;
   const windowStart = Math.floor(page / window) * window;
+  const start = Math.max(region.start, windowStart);
   const end = Math.min(region.end, windowStart + window);
-  for (let at = Math.max(region.start, windowStart); at < end; at += PAGE_SIZE) {
-    const index = region.vmoOffsetPages + (at - region.start) / PAGE_SIZE;
-    const sourceIndex = source.offsetPages + index;
-    const frame = residentFrame(source.vmo, sourceIndex);
-    if (frame === undefined || sourceIndex >= source.vmo.lengthPages || slotAt(region.vmo.pages, index) !== 0) continue;
-    const location = findEntry(k, space, virtAddr(at));
-    if (k.arch.format.isValid(k.memory.read32(location + 4), k.memory.read32(location))) continue;
-    if (mapPage(k, space, virtAddr(at), frame, flagsOf(region, false, false), flush) === "ENOMEM") return;
-  }
+  const { vmo } = source;
+  const { pages: own } = region.vmo;
+  const from = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
+  const frameOf = (i: number): FrameNumber | undefined => {
+    const sourceIndex = source.offsetPages + from + i;
+    return sourceIndex < vmo.lengthPages && slotAt(own, from + i) === 0 ? residentFrame(vmo, sourceIndex) : undefined;
+  };
+  mapVacant(k, space, virtAddr(start), (end - start) / PAGE_SIZE, frameOf, flagsOf(region, false, false));
 }
 
 function map(

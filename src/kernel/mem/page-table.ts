@@ -116,6 +116,34 @@ export function mapPage(
   return mapLeaf(k, space, address, frame, 0, flags, flush);
 }
 
+/**
+ * Maps those of `count` pages from `address` on that are vacant and for which `frameOf` has a frame. The range does not leave a table of
+ * pages; where that table is not there, nothing is mapped. Nothing is to be flushed.
+ */
+export function mapVacant(
+  k: Kernel,
+  space: AddressSpace,
+  address: VirtAddr,
+  count: number,
+  frameOf: (index: number) => FrameNumber | undefined,
+  flags: PteFlags,
+): void {
+  const { format } = k.arch;
+  const first = findEntry(k, space, address);
+  if (foundLevel !== 0) return;
+  let mapped = 0;
+  for (let i = 0; i < count; i++) {
+    const location = physAddr(first + i * 8);
+    if (format.isValid(k.memory.read32(location + 4), k.memory.read32(location))) continue;
+    const frame = frameOf(i);
+    if (frame === undefined) continue;
+    format.encodeLeaf(frame, flags, 0, words);
+    writeEntry(k, space, location, virtAddr(address + i * PAGE_SIZE), 0);
+    mapped += 1;
+  }
+  countResident(k, space, address, mapped);
+}
+
 /** Maps one large page, whose address and frame are aligned to the size of a leaf of `level`, in place of whatever was there. */
 export function mapLarge(
   k: Kernel,
