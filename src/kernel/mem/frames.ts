@@ -197,39 +197,49 @@ export function releaseFramesNow(k: Kernel, released: readonly FrameNumber[]): v
     if (count > 1) {
       shareCounts[first - firstFrame] = count - 1;
       at += 1;
-    } else if (isUnsharedBlock(k, released, at)) {
-      releaseBlock(k, first);
-      at += BLOCK_FRAMES;
-    } else {
-      releaseFrameNow(k, first);
-      at += 1;
+      continue;
     }
+    if (count === 0) throw new KernelBug(`release of free frame ${first}`);
+    const run = runWithinBlock(k, released, at);
+    if (completesBlock(k, first, run)) releaseRestOfBlock(k, first, run);
+    else for (let i = 0; i < run; i++) releaseFrameNow(k, (first + i) as FrameNumber);
+    at += run;
   }
 }
 
-/** Whether an aligned block lies in `released` from `at` on, all of it used once. */
-function isUnsharedBlock(k: Kernel, released: readonly FrameNumber[], at: number): boolean {
+/** How many frames in a row, of one block and each used once, lie in `released` from `at` on; at least 1. */
+function runWithinBlock(k: Kernel, released: readonly FrameNumber[], at: number): number {
+  const { shareCounts, firstFrame } = k.state.memory.frames;
   const first = released[at] as FrameNumber; // the caller's at < length
-  if (first % BLOCK_FRAMES !== 0 || released[at + BLOCK_FRAMES - 1] !== first + BLOCK_FRAMES - 1) return false;
-  const { frames } = k.state.memory;
-  const index = indexOf(frames, first);
-  for (let i = 0; i < BLOCK_FRAMES; i++) {
-    if (released[at + i] !== first + i || frames.shareCounts[index + i] !== 1) return false;
-  }
-  return true;
+  const end = Math.min(released.length - at, BLOCK_FRAMES - (first % BLOCK_FRAMES));
+  let run = 1;
+  while (run < end && released[at + run] === first + run && shareCounts[first + run - firstFrame] === 1) run += 1;
+  return run;
 }
 
-function releaseBlock(k: Kernel, first: FrameNumber): void {
-  if (k.state.memory.swap.slots.size > 0) {
-    for (let i = 0; i < BLOCK_FRAMES; i++) forgetCached(k, (first + i) as FrameNumber);
+/** Whether a block is free when `count` frames of it from `first` on are, which are most of it. */
+function completesBlock(k: Kernel, first: FrameNumber, count: number): boolean {
+  const { frames } = k.state.memory;
+  if (count < BLOCK_FRAMES / 2) return false;
+  const free = frames.freeInBlock[blockOf(first) - blockOf(frames.firstFrame)] ?? 0;
+  return count + free === BLOCK_FRAMES;
+}
+
+/** Frees the frames of a block that are in use, `count` from `first` on, and makes it a free block: only its single frames have links. */
+function releaseRestOfBlock(k: Kernel, first: FrameNumber, count: number): void {
+  const { frames, swap } = k.state.memory;
+  const block = (blockOf(first) * BLOCK_FRAMES) as FrameNumber;
+  for (let frame: number = block; frame < block + BLOCK_FRAMES; frame++) {
+    if (frame < first || frame >= first + count) unlinkFrame(k, frame as FrameNumber);
   }
-  if (k.state.config.checkInvariants) k.memory.fill(frameAddress(first), BLOCK_FRAMES * PAGE_SIZE, 0xa5);
-  if (k.state.memory.frames.freeableCount > 0) {
-    for (let i = 0; i < BLOCK_FRAMES; i++) setFreeable(k, (first + i) as FrameNumber, false);
+  for (let i = 0; i < count; i++) {
+    if (swap.slots.size > 0) forgetCached(k, (first + i) as FrameNumber);
+    if (frames.freeableCount > 0) setFreeable(k, (first + i) as FrameNumber, false);
   }
-  pushBlock(k, first);
+  if (k.state.config.checkInvariants) k.memory.fill(frameAddress(first), count * PAGE_SIZE, 0xa5);
+  pushBlock(k, block);
   const { frameFree } = k.probes;
-  if (frameFree !== undefined) for (let i = 0; i < BLOCK_FRAMES; i++) frameFree((first + i) as FrameNumber);
+  if (frameFree !== undefined) for (let i = 0; i < count; i++) frameFree((first + i) as FrameNumber);
 }
 
 export function frameShareCount(k: Kernel, frame: FrameNumber): number {

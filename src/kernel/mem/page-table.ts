@@ -367,6 +367,10 @@ function editTable(
   const { memory } = k;
   const { format } = k.arch;
   const row = levelOf(format, level);
+  if (level === 0 && change === removeLeaf) {
+    removePages(k, space, physAddr(table + indexOf(row, start) * 8), start, end, flush);
+    return 0;
+  }
   for (let base = Math.floor(start / row.size) * row.size; base < end; base += row.size) {
     const location = physAddr(table + indexOf(row, base) * 8);
     const lo = memory.read32(location);
@@ -508,6 +512,32 @@ function ensureTable(
   format.encodeTable(made, address >= 0, words);
   writeEntry(k, space, location, address, level);
   return frameAddress(made);
+}
+
+/** Clears the entries of the 4-KiB pages in [start, end), which are those of one table from `location` on. */
+function removePages(
+  k: Kernel,
+  space: AddressSpace,
+  location: PhysAddr,
+  start: number,
+  end: number,
+  flush: Flush,
+): void {
+  const { format } = k.arch;
+  const count = (end - start) / PAGE_SIZE;
+  const { bytes, entries } = (tableCopies[0] ??= createTableCopy());
+  k.memory.readInto(location, bytes.subarray(0, count * 8));
+  let removed = 0;
+  for (let i = 0; i < count; i++) {
+    if (!format.isValid(entries[2 * i + 1] ?? 0, entries[2 * i] ?? 0)) continue;
+    const address = virtAddr(start + i * PAGE_SIZE);
+    removed += 1;
+    flushPage(flush, address);
+    k.probes.pteWrite?.(space, address, 0, 0, 0);
+  }
+  if (removed === 0) return;
+  k.memory.fill(location, count * 8, 0);
+  countResident(k, space, virtAddr(start), -removed);
 }
 
 function editLeaf(
