@@ -24,7 +24,8 @@ import {
   segmentAt,
 } from "../ipc/shared-memory.ts";
 import type { Segment } from "../ipc/types.ts";
-import { findRegionAtOrAbove, mapRegion, unmapRange } from "../mem/regions.ts";
+import { reserveHugePages } from "../mem/huge-mappings.ts";
+import { findRegion, findRegionAtOrAbove, mapRegion, unmapRange } from "../mem/regions.ts";
 import { copyFromUser } from "../mem/user-memory.ts";
 import { give } from "./files-common.ts";
 import { defineCall, type Call, type SyscallRow } from "./row.ts";
@@ -83,7 +84,7 @@ const shmat = defineCall({
       const next = findRegionAtOrAbove(process.space, place);
       if (next !== undefined && next.start < place + length) return "EINVAL";
     }
-    return mapRegion(k, process.space, {
+    const mapped = mapRegion(k, process.space, {
       address: place,
       fixed: place === undefined ? undefined : "replace",
       length,
@@ -97,6 +98,10 @@ const shmat = defineCall({
       purpose: "file",
       file: { inode: segment.inode, path: `/SYSV${(segment.key >>> 0).toString(16).padStart(8, "0")}` },
     });
+    const region = pageSize === PAGE_SIZE || failed(mapped) ? undefined : findRegion(process.space, mapped);
+    if (region === undefined || reserveHugePages(k, process.space, region) === 0) return mapped;
+    unmapRange(k, process.space, region.start, length);
+    return "ENOMEM";
   },
 });
 
