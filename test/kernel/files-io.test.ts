@@ -187,6 +187,25 @@ eachArch(({ arch, test }) => {
     assert.deepEqual(pending(user), [SIGNALS.SIGPIPE]);
   });
 
+  test("vmsplice moves copies into and out of pipes, and nothing else", () => {
+    const { user } = createFileKernel(arch);
+    user.must("pipe2", BUFFER, 0);
+    const [from, to] = [...new Int32Array(user.get(8).slice().buffer)] as [number, number];
+    const vector = new Uint8Array(new BigUint64Array([BigInt(BUFFER + 512), 5n]).buffer);
+    user.put("hello", 512);
+    const vectorAt = user.put(vector, 256);
+    const nonBlocking = 2;
+    assert.equal(user.call("vmsplice", from, vectorAt, 1, nonBlocking), "EAGAIN");
+    assert.equal(user.call("vmsplice", from, vectorAt, 1, 0), "BLOCKED");
+    assert.equal(user.call("vmsplice", to, vectorAt, 1, 0), 5);
+    user.put("other", 512);
+    assert.equal(user.call("vmsplice", from, vectorAt, 1, 0), 5);
+    assert.equal(Buffer.from(user.get(5, 512)).toString(), "hello");
+    assert.equal(user.call("vmsplice", to, vectorAt, 1, 16), "EINVAL");
+    const file = user.must("openat", AT_FDCWD, "/f", flag.O_RDWR | flag.O_CREAT, 0o644);
+    assert.equal(user.call("vmsplice", file, vectorAt, 1, 0), "EBADF");
+  });
+
   test("a long blocking write goes on where it stopped, and a signal ends it with what was done", () => {
     const files = createFileKernel(arch);
     const { user: a } = files;

@@ -121,6 +121,10 @@ export const CLOSE_RANGE_UNSHARE = 2;
 export const CLOSE_RANGE_CLOEXEC = 4;
 
 /** preadv2, pwritev2. */
+/** Flags of vmsplice (uapi linux/splice.h): MOVE, NONBLOCK, MORE, GIFT. */
+export const SPLICE_F_NONBLOCK = 2;
+export const ALL_SPLICE_FLAGS = 15;
+
 export const RWF_HIPRI = 1;
 export const RWF_DSYNC = 2;
 export const RWF_SYNC = 4;

@@ -7,9 +7,11 @@
 
 import type { Errno } from "../../abi/linux/errno.ts";
 import {
+  ALL_SPLICE_FLAGS,
   IOV_MAX,
   MAX_RW_COUNT,
   O_ACCMODE,
+  O_NONBLOCK,
   O_RDONLY,
   O_WRONLY,
   RWF_APPEND,
@@ -17,6 +19,7 @@ import {
   RWF_HIPRI,
   RWF_NOWAIT,
   RWF_SYNC,
+  SPLICE_F_NONBLOCK,
   O_APPEND,
 } from "../../abi/linux/open-flags.ts";
 import { SIGNALS } from "../../abi/linux/signals.ts";
@@ -379,6 +382,25 @@ const pwritev2 = defineCall({
   },
 });
 
+/** The pipe gets copies, as it may (vmsplice(2)): a page that the program writes later is not the pipe's. */
+const vmsplice = defineCall({
+  name: "vmsplice",
+  args: [...writeVectorArguments, { name: "flags", type: "flags" }],
+  result: "size",
+  handler: (call, fd, address, count, flags) => {
+    if ((flags & ~ALL_SPLICE_FLAGS) !== 0) return "EINVAL";
+    const file = getFile(call.process, fd);
+    if (failed(file)) return file;
+    if (file.kind !== "pipe") return "EBADF";
+    const before = file.flags;
+    if ((flags & SPLICE_F_NONBLOCK) !== 0) file.flags |= O_NONBLOCK;
+    const transfer = (before & O_ACCMODE) === O_RDONLY ? readToUser : writeFromUser;
+    const result = transferVectors(call, file, address, count, transfer);
+    file.flags = before;
+    return result;
+  },
+});
+
 function transferVectors(
   call: Call,
   file: OpenFile | Errno,
@@ -419,5 +441,6 @@ export const fileTransferCalls: readonly SyscallRow[] = [
   pwritev,
   preadv2,
   pwritev2,
+  vmsplice,
   lseek,
 ];
