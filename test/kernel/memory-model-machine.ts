@@ -30,6 +30,7 @@ import { reclaimFrames } from "../../src/kernel/mem/reclaim.ts";
 import { answerRequests } from "../../src/kernel/mem/shootdown.ts";
 import { swapOff, swapOn } from "../../src/kernel/mem/swap-areas.ts";
 import type { AddressSpace } from "../../src/kernel/mem/types.ts";
+import { copyToUser } from "../../src/kernel/mem/user-memory.ts";
 import { createProcess, createThread } from "../../src/kernel/process/create.ts";
 import { createReaper } from "../../src/kernel/process/exec.ts";
 import { exitProcess } from "../../src/kernel/process/exit.ts";
@@ -219,6 +220,22 @@ export function accessOn(
     if (outcome.kind === "signal") return outcome.signal === "SIGBUS" ? "SIGBUS" : segmentationFault(outcome.code);
   }
   throw new assert.AssertionError({ message: `${access} of ${address.toString(16)} faults for ever` });
+}
+
+/** The kernel writes a word for the user, as a system call would. */
+export function kernelWriteOn(
+  subject: Subject,
+  user: User,
+  hart: number,
+  address: number,
+  value: number,
+): 0 | "EFAULT" | "ENOMEM" {
+  const { k } = subject;
+  enter(subject, user, hart);
+  k.state.memory.isShort = false;
+  const written = copyToUser(k, user.process.space, address, new Uint8Array(Int32Array.of(value).buffer));
+  leave(subject, hart);
+  return written === "EFAULT" && k.state.memory.isShort ? "ENOMEM" : written;
 }
 
 /** What lies at a user address that the hart has just accessed. */

@@ -67,7 +67,14 @@ export type Operation = Common &
     | { readonly kind: "exit" }
     | { readonly kind: "advise"; readonly page: number; readonly pages: number; readonly advice: number }
     | { readonly kind: "sync"; readonly page: number; readonly pages: number }
-    | { readonly kind: "write"; readonly page: number; readonly word: number; readonly value: number }
+    | {
+        readonly kind: "write";
+        readonly page: number;
+        readonly word: number;
+        readonly value: number;
+        /** By a system call of the process, and not by the process. */
+        readonly byKernel: boolean;
+      }
     | { readonly kind: "read"; readonly page: number }
     | { readonly kind: "execute"; readonly page: number }
     | { readonly kind: "open"; readonly file: number }
@@ -210,7 +217,14 @@ export function nextOperation(
     case "advise":
       return { ...common, kind, page, pages, advice: random.pick([...features.advice]) };
     case "write":
-      return { ...common, kind, page, word: random.pick([HEAD, TAIL]), value: 1 + random.below(2 ** 31 - 1) };
+      return {
+        ...common,
+        kind,
+        page,
+        word: random.pick([HEAD, TAIL]),
+        value: 1 + random.below(2 ** 31 - 1),
+        byKernel: random.chance(1, 5),
+      };
     case "read":
     case "execute":
       return { ...common, kind, page };

@@ -21,6 +21,7 @@ import {
   exitOn,
   forkOn,
   hasCall,
+  kernelWriteOn,
   parkAll,
   physicalOn,
   reclaimOn,
@@ -570,6 +571,7 @@ export class World {
     const word = kind === "write" ? operation.word : HEAD;
     growStack(model, page, STACK_WINDOW);
     const address = page * PAGE + word;
+    if (kind === "write" && operation.byKernel) return this.writeByKernel(operation, slot);
     this.frames.failCountdown = operation.fail;
     let outcome = accessOn(this.subject, user, hart, address, kind);
     if (outcome === "out of memory") outcome = accessOn(this.subject, user, hart, address, kind);
@@ -581,6 +583,16 @@ export class World {
       this.subject.k.memory.write32(physical, operation.value);
       this.noteWrite(entry, operation.word, operation.value, physical - word);
     }
+    return { page, pages: 1 };
+  }
+
+  private writeByKernel(operation: Extract<Operation, { kind: "write" }>, slot: Slot): { page: number; pages: number } {
+    const { page, hart, word, value } = operation;
+    const make = (): SyscallResult => kernelWriteOn(this.subject, slot.user, hart, page * PAGE + word, value);
+    const isWritable = outcomeOf(slot.model, page, "write", this.executeImpliesRead) === "done";
+    expectSame("write by the kernel", this.withFailure(operation, slot, 0, make), isWritable ? 0 : "EFAULT");
+    const entry = slot.model.pages.get(page);
+    if (isWritable && entry !== undefined) this.noteWrite(entry, word, value, this.addressOf(operation, slot, page));
     return { page, pages: 1 };
   }
 

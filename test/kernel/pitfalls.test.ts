@@ -116,6 +116,27 @@ eachArch(({ arch, test }) => {
     assert.equal(translateOn(subject, 0, AT + 200 * PAGE_SIZE, "read"), frameAddress(first) + 200 * PAGE_SIZE);
   });
 
+  test("a border between regions cuts a large page: what one part is told does not concern the other", () => {
+    for (const failAt of [0, 1]) {
+      const { subject, user } = subjectOf(arch);
+      const { k } = subject;
+      assert.equal(callOn(subject, user, 0, "mmap", 0x4000_0000, LARGE, RW, ANONYMOUS, -1, 0), 0x4000_0000);
+      assert.equal(accessOn(subject, user, 0, 0x4000_0000, "write"), "done");
+      assert.equal(query(k, user.process.space, virtAddr(0x4000_0000))?.level, 1);
+      k.state.memory.frames.failCountdown = failAt;
+      const part = 0x4000_0000 + 8 * PAGE_SIZE;
+      assert.equal(callOn(subject, user, 0, "madvise", part, PAGE_SIZE, abi.MADV_DONTFORK), 0);
+      k.state.memory.frames.failCountdown = 0;
+      assert.deepEqual(checkInvariants(k), []);
+      const child = forkOn(subject, user, 0);
+      assert.ok(typeof child !== "string");
+      assert.deepEqual(checkInvariants(k), []);
+      assert.equal(accessOn(subject, child, 0, part, "read"), "SIGSEGV 1");
+      assert.equal(accessOn(subject, child, 0, part + PAGE_SIZE, "read"), "done");
+      assert.equal(accessOn(subject, user, 0, part, "write"), "done");
+    }
+  });
+
   test("a flush of an address in the upper half finds the translation, sign and all", () => {
     const { subject } = subjectOf(arch);
     const { k } = subject;

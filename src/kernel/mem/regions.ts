@@ -15,7 +15,7 @@ import { writeBack } from "./file-vmo.ts";
 import { finishFlush, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { mayCommit } from "./overcommit.ts";
 import { pageCount } from "./page-map.ts";
-import { unmap, updateFlags } from "./page-table.ts";
+import { query, unmap, updateFlags } from "./page-table.ts";
 import { checkRange, choosePlace, findGap, hasRoom, type PlaceRequest } from "./placement.ts";
 import {
   addRegion,
@@ -420,7 +420,21 @@ function cutAt(k: Kernel, space: AddressSpace, address: VirtAddr): 0 | "EINVAL" 
   resizeRegion(k, space, region, region.start, address);
   retainVmo(upper.vmo);
   enter(k, space, upper);
+  cutLargePage(k, space, address, region.pageLevel);
   return 0;
+}
+
+/**
+ * No large page reaches over a border of regions: one that does is cut up, or where that cannot be had, removed. The page at the border
+ * loses its entry in either case, and gets it back by a fault.
+ */
+function cutLargePage(k: Kernel, space: AddressSpace, address: VirtAddr, pageLevel: number): void {
+  const found = query(k, space, address);
+  if (found === undefined || found.level <= pageLevel) return;
+  if (address % (k.arch.format.levels[found.level]?.size ?? PAGE_SIZE) === 0) return;
+  const flush = newFlush(k, space);
+  unmap(k, space, address, virtAddr(address + PAGE_SIZE), flush);
+  finishFlush(k, flush, "cut");
 }
 
 /** Puts a region into the tree, the accounts and its VMO's mappings, and holds its file. */
