@@ -26,11 +26,13 @@ import {
   type MapRequest,
 } from "../../src/kernel/mem/regions.ts";
 import { MREMAP, remapRange } from "../../src/kernel/mem/remap.ts";
+import { swapOn } from "../../src/kernel/mem/swap-areas.ts";
 import type { AddressSpace, Protection } from "../../src/kernel/mem/types.ts";
 import { copyFromUser, copyToUser } from "../../src/kernel/mem/user-memory.ts";
 import { chooseLayout } from "../../src/kernel/process/space-layout.ts";
 import type { Process } from "../../src/kernel/process/types.ts";
 import { eachArch } from "../support/architectures.ts";
+import { createMemoryDevice } from "../support/memory-device.ts";
 import { createMemoryKernel } from "../support/memory-kernel.ts";
 
 const RW: Protection = { read: true, write: true, execute: false };
@@ -265,6 +267,34 @@ eachArch(({ arch, test }) => {
     assert.equal(peek(k, space, page(1)), 0);
     isFine(k);
     releaseAddressSpace(k, child);
+    isFine(k);
+  });
+
+  test("madvise PAGEOUT sends pages to the swap area, but not locked or shared ones, and WILLNEED brings them back", () => {
+    const blockDevices = new Map([["swap0", createMemoryDevice(100)]]);
+    const k = createMemoryKernel(arch, { blockDevices });
+    assert.equal(swapOn(k, "swap0"), 0);
+    const space = spaceOf(k);
+    map(k, space, 0, 4);
+    for (const i of [0, 1, 2, 3]) poke(k, space, page(i), 30 + i);
+    const { pages } = findRegion(space, page(0))?.vmo ?? assert.fail();
+    assert.equal(adviseRange(k, space, page(0), 2 * PAGE_SIZE, abi.MADV_COLD), 0);
+    assert.equal(adviseRange(k, space, page(0), 4 * PAGE_SIZE, abi.MADV_PAGEOUT), 0);
+    assert.deepEqual([pages.resident, pages.swapped], [0, 4]);
+    isFine(k);
+    assert.equal(adviseRange(k, space, page(1), 3 * PAGE_SIZE, abi.MADV_WILLNEED), 0);
+    assert.ok(pages.resident >= 3, "and neighbours, as a fault would");
+    assert.deepEqual(
+      [0, 1, 2, 3].map((i) => peek(k, space, page(i))),
+      [30, 31, 32, 33],
+    );
+    const child = cloneAddressSpace(k, space);
+    assert.ok(child !== "ENOMEM");
+    assert.equal(adviseRange(k, space, page(0), 4 * PAGE_SIZE, abi.MADV_PAGEOUT), 0);
+    assert.equal(pages.swapped, 0);
+    releaseAddressSpace(k, child);
+    assert.equal(lockRange(k, space, page(0), PAGE_SIZE, "present"), 0);
+    assert.equal(adviseRange(k, space, page(0), 4 * PAGE_SIZE, abi.MADV_PAGEOUT), "EINVAL");
     isFine(k);
   });
 

@@ -5,7 +5,8 @@
 //   noted     NORMAL RANDOM SEQUENTIAL  (DONT|DO)FORK  (WIPE|KEEP)ONFORK  (DONT|DO)DUMP  (NO)HUGEPAGE      in the region, which splits
 //   punched   REMOVE                                   pages of a file or of shared memory are gone for everyone
 //   brought   WILLNEED  POPULATE_READ  POPULATE_WRITE   pages that are absent
-//   hints     COLD  PAGEOUT
+//   sent      COLD                                      reclaim takes them for unused
+//             PAGEOUT                                   to the swap area, or back to their file
 //
 // A gap in the range does not end it: what is mapped is advised, and ENOMEM returned. madvise(2), and Linux mm/madvise.c for which
 // regions may be advised what.
@@ -22,6 +23,7 @@ import { frameShareCount, freeFrameCount, setFreeable } from "./frames.ts";
 import { forEachSlot } from "./page-map.ts";
 import { unmap, updateFlags } from "./page-table.ts";
 import { populateRange } from "./populate.ts";
+import { evictFrame } from "./reclaim.ts";
 import { changeRegion, checkRange, isolate, mergeAround, regionsOf } from "./regions.ts";
 import { forbidsAdvice } from "./sealing.ts";
 import { forgetCached } from "./swap-slots.ts";
@@ -89,12 +91,6 @@ function note(change: (advice: Advice) => Partial<Advice>, mayNote: (region: Reg
   };
 }
 
-/** A hint that changes nothing. */
-const hint =
-  (mayHint: (region: Region) => boolean): Action =>
-  (_k, _space, region) =>
-    mayHint(region) ? 0 : "EINVAL";
-
 /** Takes the pages out: of a private region for good, of a shared one only its translations. */
 const drop: Action = (k, space, region, start, end, flush) => {
   unmap(k, space, start, end, flush);
@@ -140,9 +136,35 @@ const isSpecial = ({ vmo }: Region): boolean => vmo.source.kind === "physical";
 const isAnonymous = ({ sharing, vmo }: Region): boolean => sharing === "private" && vmo.source.kind === "zero";
 const isEvictable = (region: Region): boolean => region.locked === "no" && !isSpecial(region) && region.pageLevel === 0;
 
-/** Reads the pages of a file ahead, as far as there is room; what cannot be read is told of when it is used. */
+/** As if the pages had not been used for long: reclaim takes them first. */
+const coolDown: Action = (k, space, region, start, end, flush) => {
+  if (!isEvictable(region)) return "EINVAL";
+  updateFlags(k, space, start, end, (flags) => ({ ...flags, accessed: false }), flush);
+  return 0;
+};
+
+/** Sends pages that nobody else holds to where they come back from. Those that cannot go stay. */
+const pageOut: Action = (k, _space, region, start, end) => {
+  if (!isEvictable(region)) return "EINVAL";
+  const first = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
+  const frames: FrameNumber[] = [];
+  forEachSlot(region.vmo.pages, first, first + (end - start) / PAGE_SIZE, (_index, slot) => {
+    if (slot > 0) frames.push(slot as FrameNumber);
+  });
+  for (const frame of frames) if (frameShareCount(k, frame) === 1) evictFrame(k, frame);
+  return 0;
+};
+
+/** Reads the pages of a file or of the swap area ahead, as far as there is room; what cannot be read is told of when it is used. */
 const bringIn: Action = (k, _space, region, start, end) => {
   const { vmo } = region;
+  const own = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
+  let left = READ_AHEAD_PAGES;
+  forEachSlot(vmo.pages, own, own + (end - start) / PAGE_SIZE, (index, slot) => {
+    if (slot > 0 || left === 0 || freeFrameCount(k) <= READ_AHEAD_RESERVE) return;
+    vmoPage(k, vmo, index, "read");
+    left -= 1;
+  });
   const { source } = vmo;
   const [file, offset] = source.kind === "vmo" ? [source.vmo, source.offsetPages] : [vmo, 0];
   if (file.source.kind !== "inode") return 0;
@@ -201,8 +223,8 @@ const ACTIONS: ReadonlyMap<number, Action> = new Map<number, Action>([
   ],
   [abi.MADV_WIPEONFORK, note(() => ({ wipedByFork: true }), isAnonymous)],
   [abi.MADV_KEEPONFORK, note(() => ({ wipedByFork: false }))],
-  [abi.MADV_COLD, hint(isEvictable)],
-  [abi.MADV_PAGEOUT, hint(isEvictable)],
+  [abi.MADV_COLD, coolDown],
+  [abi.MADV_PAGEOUT, pageOut],
 ]);
 
 function isDroppable(region: Region): boolean {

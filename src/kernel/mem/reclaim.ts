@@ -134,6 +134,11 @@ interface Mapping {
   readonly address: VirtAddr;
 }
 
+/** Frees a frame now, however lately it was used, if it may go at all; at a safe point. */
+export function evictFrame(k: Kernel, frame: FrameNumber): boolean {
+  return evict(k, frame, "forced");
+}
+
 /** Frees a frame if it may go in this round, or has it freed once all harts have dropped it. */
 function evict(k: Kernel, frame: FrameNumber, round: Round): boolean {
   const { index, vmos } = holdersOf(k, frame);
