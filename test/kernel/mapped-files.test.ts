@@ -161,6 +161,29 @@ eachArch(({ arch, test }) => {
     });
   }
 
+  test("a host's file that has become unwritable is still written by the mapping that was made before", () => {
+    const folder = mkdtempSync(join(tmpdir(), "vitrine-mapped-"));
+    after(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "file"), "hello");
+    const host = createHostDirectory(folder, { readOnly: false });
+    let mayOpen = true;
+    const directory: HostDirectory = { ...host, open: (...args) => (mayOpen ? host.open(...args) : "EACCES") };
+    const { k, user } = createFileKernel(arch, { host: { directories: new Map([["port", directory]]) } });
+    user.must("mkdirat", AT_FDCWD, "/mnt", 0o755);
+    const over = resolveFromRoot(k, "/mnt");
+    assert.ok(typeof over !== "string");
+    assert.equal(typeof mountFilesystem(k, "hostfs", over, { source: "port" }), "object");
+    const fd = user.must("openat", AT_FDCWD, "/mnt/file", 2, 0);
+    const { map, poke, isFine } = accessOf(k, user, fd);
+    const at = map(MAP_SHARED, 1);
+    user.must("close", fd);
+    mayOpen = false;
+    poke(at, 74);
+    user.must("msync", at, PAGE_SIZE, MS_SYNC);
+    assert.equal(readFileSync(join(folder, "file"), "latin1"), "Jello");
+    isFine();
+  });
+
   test("msync stores the pages of its range, and no others", () => {
     const { user, path, poke, map } = openHostFile("x".repeat(3 * PAGE_SIZE));
     const at = map(MAP_SHARED, 3);

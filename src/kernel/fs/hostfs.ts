@@ -290,7 +290,7 @@ function openHandle(k: Kernel, inode: Inode, access: "read" | "write"): number |
   let handle = open();
   if (handle === "EMFILE" || handle === "ENFILE") {
     // The host's own limit: files can be opened again by path, so their handles are given up.
-    for (const other of inode.filesystem.known.values()) if (other.nlink > 0) closeHandle(k, other);
+    for (const other of inode.filesystem.known.values()) if (other.nlink > 0 && !isDirty(other)) closeHandle(k, other);
     handle = open();
   }
   if (handle === "EACCES" && access === "write") handle = host.open(content.path, "write");
@@ -305,6 +305,16 @@ function openHandle(k: Kernel, inode: Inode, access: "read" | "write"): number |
 function keepContents(k: Kernel, inode: Inode): void {
   if (inode.references === 0 || inode.kind !== "file") return;
   if (failed(openHandle(k, inode, "write"))) openHandle(k, inode, "read");
+}
+
+/** What its mappings wrote must be stored, whatever becomes of its name and its mode. */
+function isDirty({ vmo }: Inode): boolean {
+  return vmo !== undefined && vmo.dirty.size > 0;
+}
+
+/** Opens the file for writing on the host, for a mapping that may write to it: later its mode may not allow that any more. */
+export function openForMapping(k: Kernel, inode: Inode): void {
+  openHandle(k, inode, "write");
 }
 
 function closeHandle(k: Kernel, inode: Inode): void {

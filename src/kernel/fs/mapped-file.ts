@@ -8,7 +8,7 @@
 import type { Kernel } from "../kernel.ts";
 import { noteAttach, noteDetach } from "../ipc/shared-memory.ts";
 import type { Region } from "../mem/types.ts";
-import { hostfsOperations } from "./hostfs.ts";
+import { hostfsOperations, openForMapping } from "./hostfs.ts";
 import { tmpfsOperations } from "./tmpfs.ts";
 import type { Inode } from "./types.ts";
 
@@ -17,6 +17,8 @@ export function holdFile(k: Kernel, region: Region): void {
   const { file } = region;
   if (file === undefined) return;
   file.inode.references += 1;
+  const mayWrite = region.sharing === "shared" && region.maximum.write;
+  if (mayWrite && file.inode.content.kind === "hostfs") openForMapping(k, file.inode);
   const segment = segmentOf(file.inode);
   if (segment !== undefined) noteAttach(k, segment);
 }
