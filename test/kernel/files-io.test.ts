@@ -201,6 +201,9 @@ eachArch(({ arch, test }) => {
     user.put("other", 512);
     assert.equal(user.call("vmsplice", from, vectorAt, 1, 0), 5);
     assert.equal(Buffer.from(user.get(5, 512)).toString(), "hello");
+    const all = user.put(new Uint8Array(new BigUint64Array([BigInt(BUFFER), 1_000_000n]).buffer), BUFFER_LENGTH - 16);
+    assert.equal(user.call("vmsplice", to, all, 1, 0), 65_536, "as much as there is room for");
+    assert.equal(user.call("vmsplice", to, all, 1, 0), "BLOCKED");
     assert.equal(user.call("vmsplice", to, vectorAt, 1, 16), "EINVAL");
     const file = user.must("openat", AT_FDCWD, "/f", flag.O_RDWR | flag.O_CREAT, 0o644);
     assert.equal(user.call("vmsplice", file, vectorAt, 1, 0), "EBADF");

@@ -393,11 +393,13 @@ const vmsplice = defineCall({
     if (failed(file)) return file;
     if (file.kind !== "pipe") return "EBADF";
     const before = file.flags;
-    if ((flags & SPLICE_F_NONBLOCK) !== 0) file.flags |= O_NONBLOCK;
     const transfer = (before & O_ACCMODE) === O_RDONLY ? readToUser : writeFromUser;
+    file.flags |= O_NONBLOCK;
     const result = transferVectors(call, file, address, count, transfer);
     file.flags = before;
-    return result;
+    const mayWait = ((flags & SPLICE_F_NONBLOCK) | (before & O_NONBLOCK)) === 0;
+    // It waits for some room or some bytes, and takes what there is then.
+    return result === "EAGAIN" && mayWait ? transferVectors(call, file, address, count, transfer) : result;
   },
 });
 
