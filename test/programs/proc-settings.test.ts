@@ -49,7 +49,8 @@ eachArch(({ arch, test }) => {
   test("/sys tells how private memory gets large pages, and lets it be changed", async () => {
     const output = await run(
       `cd /sys/kernel/mm/transparent_hugepage; cat enabled hpage_pmd_size
-       for word in madvise sometimes never; do echo $word > enabled 2>/dev/null || echo refused; cat enabled; done`,
+       for word in madvise sometimes never; do echo $word > enabled 2>/dev/null || echo refused; cat enabled; done
+       cd ../hugepages; for file in */*; do echo $file; cat $file; done`,
     );
     assert.deepEqual(output.trim().split("\n"), [
       "[always] madvise never",
@@ -58,6 +59,7 @@ eachArch(({ arch, test }) => {
       "refused",
       "always [madvise] never",
       "always madvise [never]",
+      ...["free", "nr", "resv", "surplus"].flatMap((name) => [`hugepages-2048kB/${name}_hugepages`, "0"]),
     ]);
   });
 });
