@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -611,6 +612,41 @@ static void test_limits(void) {
     }
 }
 
+#define PMADVISE(fd, vectors, count, advice, flags) P(syscall(SYS_process_madvise, fd, vectors, count, advice, flags))
+
+/* Advice to oneself and to a child, by pidfd. */
+static void test_process_madvise(void) {
+    struct iovec v[3] = {{base, PAGE}, {base + 2 * PAGE, 2 * PAGE}, {base + 40 * PAGE, PAGE}};
+    int self = syscall(SYS_pidfd_open, getpid(), 0), gate[2];
+    memset(an(0, 8, RW), 5, 8 * PAGE);
+    PMADVISE(self, v, 2, MADV_COLD, 0);
+    PMADVISE(self, v, 3, MADV_COLD, 0);
+    PMADVISE(self, v + 2, 1, MADV_COLD, 0);
+    PMADVISE(self, v, 2, MADV_COLD, 1);
+    PMADVISE(self, v, 2, 999, 0);
+    PMADVISE(-1, v, 2, MADV_COLD, 0);
+    PMADVISE(0, v, 2, MADV_COLD, 0);
+    PMADVISE(self, 8, 2, MADV_COLD, 0);
+    PMADVISE(self, v, 2000, MADV_COLD, 0);
+    PMADVISE(self, v, 0, MADV_COLD, 0);
+    pipe(gate);
+    int child = fork(), status;
+    if (child == 0) {
+        close(gate[1]);
+        read(gate[0], vec, 1);
+        _exit(base[0] != 5);
+    }
+    int other = syscall(SYS_pidfd_open, child, 0);
+    PMADVISE(other, v, 2, MADV_COLD, 0);
+    PMADVISE(other, v, 2, MADV_PAGEOUT, 0);
+    PMADVISE(other, v, 2, MADV_DONTNEED, 0);
+    PMADVISE(other, v, 2, MADV_WILLNEED, 0);
+    close(gate[1]);
+    P(waitpid(child, &status, 0) == child && status == 0);
+    PMADVISE(other, v, 2, MADV_COLD, 0);
+    clear();
+}
+
 int main(void) {
     char text[PAGE];
     catch_faults();
@@ -632,6 +668,7 @@ int main(void) {
     test_mdwe();
     test_growsdown();
     test_limits();
+    test_process_madvise();
     unlink("region-calls.data");
     return 0;
 }

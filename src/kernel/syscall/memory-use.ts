@@ -1,11 +1,14 @@
-// Calls about memory that is mapped: madvise, mseal, mincore, msync, mlock, mlock2, munlock, mlockall, munlockall.
+// Calls about memory that is mapped: madvise, process_madvise, mseal, mincore, msync, mlock, mlock2, munlock, mlockall, munlockall.
 //
 // Checks come in Linux's order; what the calls do is in mem/advice.ts, mem/sealing.ts and mem/locking.ts.
 
 import * as abi from "../../abi/linux/memory.ts";
 import { PAGE_SIZE, pageAlignUp, pageOffset, type VirtAddr } from "../../lib/address.ts";
+import { readI64 } from "../../lib/bytes.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
+import { getFile } from "../fs/descriptors.ts";
 import { syncInode } from "../fs/page-cache.ts";
+import { processOfPidfd } from "../fs/pidfd.ts";
 import type { Kernel } from "../kernel.ts";
 import { adviseRange } from "../mem/advice.ts";
 import { lockRange, lockSpace, setLock } from "../mem/locking.ts";
@@ -14,11 +17,14 @@ import { visitRange } from "../mem/page-table.ts";
 import { checkRange, findRegionAtOrAbove, mappedBytes, regionsOf } from "../mem/regions.ts";
 import type { AddressSpace } from "../mem/types.ts";
 import { sealRange } from "../mem/sealing.ts";
-import { checkUserRange, copyToUser } from "../mem/user-memory.ts";
+import { checkUserRange, copyFromUser, copyToUser } from "../mem/user-memory.ts";
 import { defineCall, type SyscallRow } from "./row.ts";
 
 /** Beyond it, the end of a range wraps around. */
 const ADDRESS_LIMIT = 2 ** 64;
+
+/** Most ranges of one process_madvise (UIO_MAXIOV). */
+const IOV_MAX = 1024;
 
 const RANGE = [
   { name: "addr", type: "pointer" },
@@ -41,6 +47,42 @@ const mseal = defineCall({
     const size = pageAlignUp(length);
     if (!(address + size < ADDRESS_LIMIT)) return "EINVAL";
     return size === 0 ? 0 : sealRange(k, space, address, size);
+  },
+});
+
+/** Advice that one process may give about another's memory. */
+const REMOTE_ADVICE: ReadonlySet<number> = new Set([abi.MADV_WILLNEED, abi.MADV_COLD, abi.MADV_PAGEOUT]);
+
+/** process_madvise(2): the bytes that were advised before the first failure, or that failure. */
+const processMadvise = defineCall({
+  name: "process_madvise",
+  args: [
+    { name: "pidfd", type: "fd" },
+    { name: "iovec", type: "pointer", show: "iovec:in:vlen" },
+    { name: "vlen", type: "size" },
+    { name: "advice", type: "int", show: "madvise" },
+    { name: "flags", type: "uint" },
+  ],
+  result: "size",
+  handler: ({ k, process }, pidfd, vector, count, advice, flags) => {
+    if (flags !== 0 || count > IOV_MAX) return "EINVAL";
+    const bytes = copyFromUser(k, process.space, vector, count * 16);
+    if (bytes === "EFAULT") return "EFAULT";
+    const file = getFile(process, pidfd);
+    if (typeof file === "string") return file;
+    const target = processOfPidfd(k, file);
+    if (typeof target === "string") return target;
+    if (target.threads.length === 0) return "ESRCH";
+    if (target !== process && !REMOTE_ADVICE.has(advice)) return "EINVAL";
+    if (target !== process && process.credentials.euid !== 0) return "EPERM";
+    let done = 0;
+    for (let i = 0; i < count; i++) {
+      const length = readI64(bytes, i * 16 + 8);
+      const advised = length < 0 ? "EINVAL" : adviseRange(k, target.space, readI64(bytes, i * 16), length, advice);
+      if (advised !== 0) return done > 0 ? done : advised;
+      done += length;
+    }
+    return done;
   },
 });
 
@@ -133,6 +175,7 @@ const munlockall = defineCall({
 
 export const memoryUseCalls: readonly SyscallRow[] = [
   madvise,
+  processMadvise,
   mseal,
   mincore,
   msync,
