@@ -76,7 +76,8 @@ eachArch(({ arch, test }) => {
     assert.match(stderr, /^page table of pid 2 \(sh\): .*, (ASID|PCID) \d+ of generation 1, \d+ table pages/m);
     assert.match(stderr, / 4K .*\[stack\] +copy-on-write x2/);
     assert.match(stderr, /\/bin\/vbox +file$/m);
-    assert.match(stderr, /^pages that the table does not show\n0x[0-9a-f]{16} x\d+ +\/bin\/vbox +resident$/m);
+    const { stderr: entry } = await vitrine(["pt", "--at", "entry", "hello"]);
+    assert.match(entry, /^pages that the table does not show\n0x[0-9a-f]{16} x\d+ +\/bin\/hello +resident$/m);
     const large = await vitrine(["pt", "--at", AFTER_READ[arch], ...LARGE]);
     assert.match(large.stderr, /^ +(L1|PD)\[\d+\] 0x0{4}[0-9a-f]{6}[02468ace]0{5} .* 2M x[34] .* \[anonymous\] +own/m);
   });
