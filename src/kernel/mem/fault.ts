@@ -17,13 +17,14 @@
 import { frameAddress, PAGE_SIZE, pageBase, virtAddr, type FrameNumber, type VirtAddr } from "../../lib/address.ts";
 import type { PteFlags } from "../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
+import { makeAhead, mapAround } from "./fault-around.ts";
 import { finishFlush, flushGrownPage, newFlush, releaseAfterFlush, type Flush } from "./flush.ts";
 import { frameShareCount, retainFrame } from "./frames.ts";
 import { mapHugePage } from "./huge-mappings.ts";
 import { makeLargePage, mapWholeBlock } from "./large-pages.ts";
 import { mayCommit } from "./overcommit.ts";
 import { slotAt } from "./page-map.ts";
-import { findEntry, foundLevel, mapPage, mapVacant, query, unmap } from "./page-table.ts";
+import { findEntry, foundLevel, mapPage, query, unmap } from "./page-table.ts";
 import { RECLAIM_ATTEMPTS, RECLAIM_BATCH, reclaimFrames } from "./reclaim.ts";
 import {
   findRegion,
@@ -35,8 +36,8 @@ import {
   STACK_GUARD_GAP,
 } from "./regions.ts";
 import { isAwaited, runsElsewhere } from "./shootdown.ts";
-import type { AddressSpace, FaultAccess, Protection, Region, Vmo } from "./types.ts";
-import { isWatched, residentFrame, vmoPage } from "./vmo.ts";
+import type { AddressSpace, FaultAccess, Protection, Region } from "./types.ts";
+import { isWatched, vmoPage } from "./vmo.ts";
 
 export type FaultOutcome =
   /** The instruction is to be retried. `how` is for tracers. */
@@ -67,12 +68,6 @@ export type FaultResolution =
 const SEGV_MAPERR = 1;
 const SEGV_ACCERR = 2;
 const BUS_ADRERR = 2;
-
-/**
- * Pages of a file that one read fault maps at most, where the page cache has them: a power of two that divides the pages of a table.
- * Mapping as many takes as long as one more trap would.
- */
-const FAULT_AROUND_PAGES = 64;
 
 /** Makes the access possible, reclaiming frames for it if it must, or says which signal the program gets. */
 export function handlePageFault(k: Kernel, space: AddressSpace, address: VirtAddr, access: FaultAccess): FaultOutcome {
@@ -198,7 +193,11 @@ function resolvePrivate(
     if (typeof frame === "string") return failure(frame);
     if (large === "in use") return { kind: "resolved", how: "large page", unmapped: frame };
     const how = vmo.source.kind === "zero" ? "demand zero" : "file copy";
-    return map(k, space, region, page, frame, true, true, how, flush);
+    const outcome = map(k, space, region, page, frame, true, true, how, flush);
+    if (how === "demand zero" && outcome.kind === "resolved" && outcome.unmapped === undefined) {
+      makeAhead(k, space, region, page, index, flagsOf(region, true, true));
+    }
+    return outcome;
   }
   if (vmo.source.kind === "zero") {
     return map(k, space, region, page, k.state.memory.zeroFrame, false, false, "zero page", flush);
@@ -206,30 +205,10 @@ function resolvePrivate(
   const frame = vmoPage(k, vmo, index, "read");
   if (typeof frame === "string") return failure(frame);
   const outcome = map(k, space, region, page, frame, false, false, "file page", flush);
-  if (outcome.kind === "resolved" && vmo.source.kind === "vmo") mapAround(k, space, region, page, vmo.source);
+  if (outcome.kind === "resolved" && vmo.source.kind === "vmo") {
+    mapAround(k, space, region, page, vmo.source, flagsOf(region, false, false));
+  }
   return outcome;
-}
-
-/** Maps the neighbours of a file page, itself mapped already, that the page cache has: they are likely to be next. */
-function mapAround(
-  k: Kernel,
-  space: AddressSpace,
-  region: Region,
-  page: VirtAddr,
-  source: Extract<Vmo["source"], { kind: "vmo" }>,
-): void {
-  const window = FAULT_AROUND_PAGES * PAGE_SIZE;
-  const windowStart = Math.floor(page / window) * window;
-  const start = Math.max(region.start, windowStart);
-  const end = Math.min(region.end, windowStart + window);
-  const { vmo } = source;
-  const { pages: own } = region.vmo;
-  const from = region.vmoOffsetPages + (start - region.start) / PAGE_SIZE;
-  const frameOf = (i: number): FrameNumber | undefined => {
-    const sourceIndex = source.offsetPages + from + i;
-    return sourceIndex < vmo.lengthPages && slotAt(own, from + i) === 0 ? residentFrame(vmo, sourceIndex) : undefined;
-  };
-  mapVacant(k, space, virtAddr(start), (end - start) / PAGE_SIZE, frameOf, flagsOf(region, false, false));
 }
 
 function map(
