@@ -23,7 +23,7 @@ import {
 } from "../../lib/address.ts";
 import type { PageTableFormat, PageTableLevel, PteFlags } from "../arch/arch.ts";
 import { KernelBug, type Kernel } from "../kernel.ts";
-import { flushGrownPage, flushPage, releaseAfterFlush, type Flush } from "./flush.ts";
+import { flushAll, flushGrownPage, flushPage, releaseAfterFlush, type Flush } from "./flush.ts";
 import { allocateFrame, releaseFrame } from "./frames.ts";
 import type { AddressSpace } from "./types.ts";
 
@@ -395,7 +395,9 @@ function editTable(
       words.fill(0);
       writeEntry(k, space, location, virtAddr(base), level);
       space.tablePages -= 1;
-      flushPage(flush, virtAddr(base));
+      // A flush of one address says nothing of entries above the last level (RISC-V privileged architecture, "Supervisor Memory-Management
+      // Fence Instruction"): a hart that caches those must not walk into the table once it is another's.
+      flushAll(flush);
       releaseAfterFlush(flush, below);
     }
   }
