@@ -17,7 +17,7 @@ import {
   type RunState,
   type System,
 } from "../system/boot.ts";
-import { loadPlatform, type Architecture } from "../system/platform.ts";
+import { loadDisassembler, loadPlatform, type Architecture } from "../system/platform.ts";
 import {
   createChunkStream,
   createQueueChannel,
@@ -142,9 +142,7 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
     layout: options.layout,
     writableCode: options.writableCode,
     checkInvariants: options.checkInvariants ?? process.env["VITRINE_CHECK"] !== undefined,
-    describeStaleTranslation: checkTranslations
-      ? (await import("../inspect/stale-translation.ts")).describeStaleTranslation
-      : undefined,
+    describeStaleTranslation: checkTranslations ? await loadStaleTranslationReport(arch) : undefined,
     ...(options.init === undefined
       ? {}
       : {
@@ -160,6 +158,13 @@ export async function boot(options: BootOptions = {}): Promise<Vitrine> {
   if (swap !== undefined) swapOn(system.kernel, SWAP_DEVICE);
   for (const mount of options.mounts ?? []) mountFromHost(system.kernel, directories, mount);
   return createVitrine(system, options, { channels, directories, consoleChannel, swap }, clock);
+}
+
+/** What SystemOptions.describeStaleTranslation takes; loaded only where it is asked for. */
+async function loadStaleTranslationReport(arch: Architecture): Promise<SystemOptions["describeStaleTranslation"]> {
+  const { describeStaleTranslation } = await import("../inspect/stale-translation.ts");
+  const disassemble = await loadDisassembler(arch);
+  return (k, stale) => describeStaleTranslation(k, stale, disassemble);
 }
 
 /** Boots; what cannot be booted is the caller's to know in one line. */

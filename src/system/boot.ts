@@ -65,7 +65,7 @@ export interface BootOptions {
   readonly writableCode?: "allow" | "report" | undefined;
   readonly checkInvariants: boolean;
   /** Looks for uses of stale translations; one is a panic with the text that this makes of it. */
-  readonly describeStaleTranslation?: ((stale: StaleTranslation) => string) | undefined;
+  readonly describeStaleTranslation?: ((k: Kernel, stale: StaleTranslation) => string) | undefined;
   /** Called before the first instruction, to attach probes that must hear everything. */
   readonly onKernel?: (kernel: Kernel) => void;
   /** Asked after each kernel entry: true ends `run` early, for a host whose time a slice of expensive calls would take. */
@@ -134,7 +134,7 @@ export function bootSystem(options: BootOptions): System {
           const { space } = hartState(kernel, stale.hart.id);
           // What a hart was asked to drop it may use until it answers.
           if (space !== undefined && isAsked(kernel, stale.hart.id, space, stale.address, stale.address + 1)) return;
-          const bug = new KernelBug(describeStaleTranslation(stale));
+          const bug = new KernelBug(describeStaleTranslation(kernel, stale));
           // Where the machine found it tells nothing.
           bug.stack = "";
           fail(stale.hart, bug);

@@ -43,6 +43,24 @@ export type Architecture = keyof typeof LOADERS;
 
 export const ARCHITECTURES = Object.keys(LOADERS) as Architecture[]; // the keys are known above
 
+/** The text of the instruction at `pc`, whose bytes `code` begins with. */
+export type Disassemble = (code: Uint8Array, pc: number) => string;
+
+const DISASSEMBLERS: Readonly<Record<Architecture, () => Promise<Disassemble>>> = {
+  riscv64: async () => {
+    const { disassembleAt } = await import("../isa/riscv64/disassembler.ts");
+    return (code, pc) => disassembleAt(code, 0, { pc }).text;
+  },
+  x86_64: async () => {
+    const { disassembleAt } = await import("../isa/x86_64/disassembler.ts");
+    return (code, pc) => disassembleAt(code, 0, { pc }).text;
+  },
+};
+
+export function loadDisassembler(arch: Architecture): Promise<Disassemble> {
+  return DISASSEMBLERS[arch]();
+}
+
 export function loadPlatform(arch: Architecture): Promise<CreatePlatform> {
   return LOADERS[arch]();
 }
