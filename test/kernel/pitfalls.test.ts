@@ -188,6 +188,31 @@ eachArch(({ arch, test }) => {
     assert.deepEqual([0, 1, 2, 3].map(look), [10, 11, 0, 13]);
   });
 
+  test("mremap that keeps what it moves moves all regions of the range, those too that become one behind it", () => {
+    const { subject, user } = subjectOf(arch);
+    const { memory } = subject.k;
+    // Two regions that have become alike, each with a page of its own: without their pages they are one.
+    for (const [page, rights] of [
+      [0, RW],
+      [1, RW | abi.PROT_EXEC],
+    ] as const) {
+      const at = AT + page * PAGE_SIZE;
+      assert.equal(callOn(subject, user, 0, "mmap", at, PAGE_SIZE, rights, ANONYMOUS, -1, 0), at);
+      assert.equal(accessOn(subject, user, 0, at, "write"), "done");
+      memory.write32(physicalOn(subject, 0, at, "write"), 10 + page);
+    }
+    assert.equal(callOn(subject, user, 0, "mprotect", AT + PAGE_SIZE, PAGE_SIZE, RW), 0);
+    const flags = abi.MREMAP_MAYMOVE | abi.MREMAP_FIXED | abi.MREMAP_DONTUNMAP;
+    const target = AT + 16 * PAGE_SIZE;
+    assert.equal(callOn(subject, user, 0, "mremap", AT, 2 * PAGE_SIZE, 2 * PAGE_SIZE, flags, target), target);
+    const look = (page: number): number => {
+      assert.equal(accessOn(subject, user, 0, AT + page * PAGE_SIZE, "read"), "done");
+      return memory.read32(physicalOn(subject, 0, AT + page * PAGE_SIZE, "read"));
+    };
+    assert.deepEqual([0, 1, 16, 17].map(look), [0, 0, 10, 11]);
+    assert.deepEqual(checkInvariants(subject.k), []);
+  });
+
   test("copy-on-write with three threads: one breaks the sharing, one writes the new page, and none reads the old one", () => {
     const { subject, user } = subjectOf(arch, 3);
     const { memory } = subject.k;

@@ -144,11 +144,15 @@ function moveAll(
   newAddress: number,
 ): VirtAddr | Errno {
   const end = oldAddress + oldSize;
-  for (const region of regionsOf(space, oldAddress, end)) {
+  // A part that stays behind may join the next one: they are counted as they are now.
+  const parts = [...regionsOf(space, oldAddress, end)].map((region) => {
     const start = Math.max(region.start, oldAddress);
-    const size = Math.min(region.end, end) - start;
+    return { start, size: Math.min(region.end, end) - start };
+  });
+  for (const { start, size } of parts) {
     const part = { oldAddress: start, oldSize: size, newSize: size, isFixed: true, keepsOld };
-    const refused = checkGrowth(k, space, region, part);
+    const region = findRegion(space, start);
+    const refused = region === undefined ? "EFAULT" : checkGrowth(k, space, region, part);
     if (refused !== 0) return refused;
     const moved = moveTo(k, space, part, newAddress + (start - oldAddress));
     if (typeof moved === "string") return moved;
