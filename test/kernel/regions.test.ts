@@ -357,6 +357,19 @@ eachArch(({ arch, test }) => {
     isFine(k);
   });
 
+  test("mlockall tries as many pages as memory has, in all regions together", () => {
+    const k = createMemoryKernel(arch);
+    const space = spaceOf(k);
+    const pages = k.memory.size / PAGE_SIZE;
+    for (let i = 0; i < 8; i++) map(k, space, i * pages, pages, { protection: i % 2 === 0 ? RO : RX });
+    map(k, space, 8 * pages, pages, { protection: { read: false, write: false, execute: false } });
+    space.limits.locked = Infinity;
+    const before = k.state.counters.minorFaults;
+    assert.equal(lockSpace(k, space, "present", "no"), 0);
+    assert.equal(k.state.counters.minorFaults - before, pages);
+    isFine(k);
+  });
+
   test("a space that refuses to gain executable memory does, and says so", () => {
     const k = createMemoryKernel(arch);
     const lines: string[] = [];

@@ -10,7 +10,7 @@ import { frameShareCount, freeFrameCount } from "../../src/kernel/mem/frames.ts"
 import { query } from "../../src/kernel/mem/page-table.ts";
 import { reclaimFrames } from "../../src/kernel/mem/reclaim.ts";
 import { mapRegion } from "../../src/kernel/mem/regions.ts";
-import { swapOff, swapOn } from "../../src/kernel/mem/swap-areas.ts";
+import { cancelSwapOff, swapOff, swapOn } from "../../src/kernel/mem/swap-areas.ts";
 import { swapTotals } from "../../src/kernel/mem/swap-slots.ts";
 import type { AddressSpace, Protection } from "../../src/kernel/mem/types.ts";
 import { copyFromUser, copyToUser } from "../../src/kernel/mem/user-memory.ts";
@@ -200,6 +200,23 @@ eachArch(({ arch, test }) => {
     assert.equal(swapOff(k, "swap0"), 0);
     assert.equal(swapOff(k, "swap0"), "EINVAL");
     for (let i = 0; i < 40; i++) assert.equal(peek(k, small, page(i)), i);
+    isFine(k);
+  });
+
+  test("an area whose swapoff is given up half-way takes pages again", () => {
+    const { k } = createSwappingKernel(arch, 20_000, 16 << 20);
+    const space = ok(createAddressSpace(k));
+    const pages = 2500;
+    // Apart, so that none comes in with its neighbour.
+    k.state.memory.largePages = "never";
+    map(k, space, 8 * pages);
+    for (let i = 0; i < pages; i++) poke(k, space, page(8 * i), i);
+    reclaimAll(k);
+    assert.equal(swapOff(k, "swap0"), "more");
+    assert.equal(swapTotals(k).total, 0);
+    cancelSwapOff(k);
+    assert.equal(swapTotals(k).total, 19_999);
+    for (let i = 0; i < pages; i++) assert.equal(peek(k, space, page(8 * i)), i);
     isFine(k);
   });
 

@@ -85,15 +85,29 @@ export function lockSpace(k: Kernel, space: AddressSpace, current: Lock | undefi
   if (current === undefined) return 0;
   for (const region of regionsOf(space)) lockPart(k, space, region, region.start, region.end, current);
   mergeAround(k, space, 0, k.arch.layout.userTop);
-  if (current === "present") for (const { start, end } of regionsOf(space)) populateRange(k, space, start, end, "any");
+  if (current === "present") populateRegions(k, space, regionsOf(space), 0, k.arch.layout.userTop);
   return 0;
 }
 
 /** Brings in what has been added to a locked region. What cannot be had comes with its first use, or does not. */
 export function populateLocked(k: Kernel, space: AddressSpace, start: number, end: number): void {
-  for (const region of regionsOf(space, start, end)) {
+  populateRegions(k, space, regionsOf(space, start, end), start, end);
+}
+
+/**
+ * Brings in what locked regions show of [start, end), until memory is out. No more than memory has is tried, in all of them together:
+ * each might be as large as memory, and show nothing but zeros.
+ */
+function populateRegions(k: Kernel, space: AddressSpace, regions: Iterable<Region>, start: number, end: number): void {
+  let left = k.memory.size;
+  for (const region of regions) {
     if (region.locked !== "present") continue;
-    populateRange(k, space, Math.max(start, region.start), Math.min(end, region.end), "any");
+    const from = Math.max(start, region.start);
+    const to = Math.min(end, region.end, from + left);
+    const failure = populateRange(k, space, from, to, "any");
+    if (failure === "out of memory") return;
+    if (failure !== "denied") left -= to - from;
+    if (left === 0) return;
   }
 }
 

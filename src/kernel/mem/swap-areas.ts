@@ -102,6 +102,14 @@ export function swapOff(k: Kernel, device: string): 0 | "more" | Errno {
   return 0;
 }
 
+/**
+ * Areas that somebody had begun to take out of use take pages again: who did so was interrupted or has ended. Others who are at it say so
+ * again with their next batch.
+ */
+export function cancelSwapOff(k: Kernel): void {
+  for (const area of k.state.memory.swap.areas) if (area !== undefined) area.draining = false;
+}
+
 function isIn(area: SwapArea, slot: number): boolean {
   return slot >= area.firstSlot && slot < area.firstSlot + area.pages;
 }

@@ -13,6 +13,7 @@ import { endWaitKey } from "../fs/pidfd.ts";
 import { createFileTable, releaseFileTable } from "../fs/descriptors.ts";
 import type { Kernel } from "../kernel.ts";
 import { releaseAddressSpace, releaseTrapframe } from "../mem/address-space.ts";
+import { cancelSwapOff } from "../mem/swap-areas.ts";
 import { copyToUser } from "../mem/user-memory.ts";
 import { cancelWait, setAlarm, wake } from "../wait.ts";
 import { futexKey, wakeFutex, walkRobustList } from "./futex.ts";
@@ -64,6 +65,7 @@ export function exitThread(k: Kernel, thread: Thread, status: WaitStatus): void 
   if (thread.state.kind === "exited") return;
   const { process } = thread;
   cancelWait(k, thread);
+  if (thread.currentCall !== undefined) cancelSwapOff(k);
   const { runQueue } = k.state.scheduler;
   const queued = runQueue.indexOf(thread.tid);
   if (queued >= 0) runQueue.splice(queued, 1);

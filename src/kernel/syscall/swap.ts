@@ -5,7 +5,8 @@ import { failed } from "../fs/inode.ts";
 import { AT_FDCWD } from "../../abi/linux/open-flags.ts";
 import type { Errno } from "../../abi/linux/errno.ts";
 import { now } from "../kernel.ts";
-import { swapOff, swapOn } from "../mem/swap-areas.ts";
+import { cancelSwapOff, swapOff, swapOn } from "../mem/swap-areas.ts";
+import { hasDeliverableSignal } from "../process/signals.ts";
 import { block } from "../wait.ts";
 import { placeAt } from "./files-common.ts";
 import { defineCall, type Call, type SyscallRow } from "./row.ts";
@@ -39,8 +40,13 @@ const swapoff = defineCall({
     const device = deviceAt(call, path);
     if (typeof device !== "object") return device;
     const result = swapOff(k, device.name);
+    if (result !== "more") return result;
+    if (hasDeliverableSignal(k, thread)) {
+      cancelSwapOff(k);
+      return "EINTR";
+    }
     // Others get their turn after each batch; the call goes on where the area has got to.
-    return result === "more" ? block(k, thread, [], now(k)) : result;
+    return block(k, thread, [], now(k));
   },
 });
 
