@@ -110,7 +110,7 @@ function framesOwnedBy(k: Kernel, ...owners: FrameOwner[]): number {
 function heldFrames(k: Kernel): { own: Set<number>; common: Set<number>; swapped: number } {
   const held = { own: new Set<number>(), common: new Set<number>(), swapped: 0 };
   for (const family of k.state.memory.families.values()) {
-    for (const vmo of family) {
+    for (const vmo of family.values()) {
       const isPrivate = [...vmo.mappings].some(({ sharing }) => sharing === "private") && vmo.source.kind !== "inode";
       forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => {
         if (slot > 0) held[isPrivate ? "own" : "common"].add(slot);

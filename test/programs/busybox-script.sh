@@ -125,7 +125,7 @@ wait
 wait $second; say "second ended with $?"
 wait $first; say "first ended with $?"
 sleep 5 & sleeper=$!
-kill $sleeper; wait $sleeper; say "killed: $?"
+sleep 1; kill $sleeper; wait $sleeper; say "killed: $?"
 (trap 'echo child got TERM; exit 12' TERM; sleep 5 & wait) & child=$!
 sleep 1; kill -TERM $child; wait $child; say "handler exit: $?"
 pids=; for i in 1 2 3 4 5 6 7 8; do (exit $i) & pids="$pids $!"; done

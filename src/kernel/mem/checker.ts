@@ -144,7 +144,7 @@ function checkFrames(k: Kernel, problems: string[]): void {
 function checkKin(k: Kernel, vmo: Vmo, problems: string[]): void {
   const { frames, families, spaces } = k.state.memory;
   const complain = (what: string): void => void problems.push(`INV-8: VMO ${vmo.id}: ${what}`);
-  if (families.get(vmo.family)?.has(vmo) !== true) complain(`not in its family ${vmo.family}`);
+  if (families.get(vmo.family)?.get(vmo.id) !== vmo) complain(`not in its family ${vmo.family}`);
   if (vmo.source.kind === "vmo" && !vmo.source.vmo.dependents.has(vmo)) complain("not a dependent of its source");
   for (const region of vmo.mappings) {
     const space = spaces.get(region.space);

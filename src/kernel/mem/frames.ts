@@ -38,6 +38,7 @@ export function createFrameState(firstFrame: FrameNumber, frameCount: number): F
     shareCounts: new Uint32Array(frameCount).fill(1),
     owners: new Uint8Array(frameCount).fill(OWNER_INDEX.kernel),
     families: new Uint32Array(frameCount),
+    takers: new Uint32Array(frameCount),
     pageIndices: new Float64Array(frameCount),
   };
 }

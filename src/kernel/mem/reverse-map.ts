@@ -26,8 +26,17 @@ export function holdersOf(k: Kernel, frame: FrameNumber): { index: number; vmos:
   const at = frame - frames.firstFrame;
   const index = frames.pageIndices[at] ?? 0;
   const vmos: Vmo[] = [];
-  for (const vmo of families.get(frames.families[at] ?? 0) ?? []) {
-    if (slotAt(vmo.pages, index) === frame) vmos.push(vmo);
+  const family = families.get(frames.families[at] ?? 0);
+  if (family === undefined) return { index, vmos };
+  const count = frames.shareCounts[at] ?? 0;
+  // The one that took it in first, most often: the family may have a thousand members, of which it alone has the page.
+  const taker = family.get(frames.takers[at] ?? 0);
+  if (taker !== undefined && slotAt(taker.pages, index) === frame) vmos.push(taker);
+  if (vmos.length >= count) return { index, vmos };
+  for (const vmo of family.values()) {
+    if (vmo === taker || slotAt(vmo.pages, index) !== frame) continue;
+    vmos.push(vmo);
+    if (vmos.length >= count) break;
   }
   return { index, vmos };
 }

@@ -83,7 +83,7 @@ export function swapOff(k: Kernel, device: string): 0 | "more" | Errno {
   for (const [slot, frame] of [...swap.frames]) if (isIn(area, slot)) forgetCached(k, frame);
   let budget = DRAIN_BATCH;
   for (const family of families.values()) {
-    for (const vmo of family) {
+    for (const vmo of family.values()) {
       if (vmo.pages.swapped === 0) continue;
       for (const index of presentIndices(vmo.pages)) {
         const entry = slotAt(vmo.pages, index);
@@ -118,7 +118,7 @@ function isIn(area: SwapArea, slot: number): boolean {
 export function countSlotUses(k: Kernel): Map<number, number> {
   const uses = new Map<number, number>();
   for (const family of k.state.memory.families.values()) {
-    for (const vmo of family) {
+    for (const vmo of family.values()) {
       forEachSlot(vmo.pages, 0, Infinity, (_index, slot) => {
         if (slot < 0) uses.set(-slot - 1, (uses.get(-slot - 1) ?? 0) + 1);
       });

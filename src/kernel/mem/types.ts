@@ -20,7 +20,7 @@ export interface MemoryState {
   /** Every live address space by id (= its creation number). */
   readonly spaces: Map<number, AddressSpace>;
   /** The live VMOs of each family: a VMO and the copies that forks and moves made of it (reverse-map.ts). */
-  readonly families: Map<number, Set<Vmo>>;
+  readonly families: Map<number, Map<number, Vmo>>;
   /** Frame of zeros that read faults on anonymous memory map. */
   zeroFrame: FrameNumber;
   /** Frame of the page with the signal-return code, mapped in every process. */
@@ -186,6 +186,8 @@ export interface FrameState {
   readonly owners: Uint8Array;
   /** Family of the VMOs that hold each frame; 0: none does. */
   readonly families: Uint32Array;
+  /** Id of the VMO that took each frame in, which may have given it up since: where to look for its holders first. */
+  readonly takers: Uint32Array;
   /** Page index at which they hold it. */
   readonly pageIndices: Float64Array;
 }

@@ -36,7 +36,7 @@ export function isSharedMemory(vmo: Vmo): boolean {
 export function countSharedMemory(k: Kernel): number {
   let pages = 0;
   for (const family of k.state.memory.families.values()) {
-    for (const vmo of family) if (isSharedMemory(vmo)) pages += vmo.pages.resident;
+    for (const vmo of family.values()) if (isSharedMemory(vmo)) pages += vmo.pages.resident;
   }
   return pages;
 }
@@ -57,7 +57,7 @@ export function countObjects(k: Kernel): ObjectCounts {
   const seen = new Uint8Array(k.state.memory.frames.frameCount);
   let [sharedMemory, mapped, dirty] = [0, 0, 0];
   for (const family of k.state.memory.families.values()) {
-    for (const vmo of family) {
+    for (const vmo of family.values()) {
       const isShared = isSharedMemory(vmo);
       if (!isShared && vmo.source.kind !== "inode") continue;
       if (isShared) sharedMemory += vmo.pages.resident;

@@ -85,8 +85,8 @@ export function cloneVmo(k: Kernel, vmo: Vmo): Vmo {
 function join(k: Kernel, vmo: Vmo): void {
   const { families } = k.state.memory;
   const family = families.get(vmo.family);
-  if (family === undefined) families.set(vmo.family, new Set([vmo]));
-  else family.add(vmo);
+  if (family === undefined) families.set(vmo.family, new Map([[vmo.id, vmo]]));
+  else family.set(vmo.id, vmo);
   if (vmo.source.kind !== "vmo") return;
   retainVmo(vmo.source.vmo);
   vmo.source.vmo.dependents.add(vmo);
@@ -117,7 +117,7 @@ export function releaseVmo(k: Kernel, vmo: Vmo): void {
 function leave(k: Kernel, vmo: Vmo): void {
   const { families } = k.state.memory;
   const family = families.get(vmo.family);
-  family?.delete(vmo);
+  family?.delete(vmo.id);
   if (family?.size === 0) families.delete(vmo.family);
   if (vmo.source.kind === "inode") vmo.source.inode.vmo = undefined; // the cache goes with its last mapping
   if (vmo.source.kind !== "vmo") return;
@@ -205,6 +205,7 @@ export function holdPage(k: Kernel, vmo: Vmo, index: number, frame: FrameNumber)
   setSlot(vmo.pages, index, frame);
   frames.families[frame - frames.firstFrame] = vmo.family;
   frames.pageIndices[frame - frames.firstFrame] = index;
+  frames.takers[frame - frames.firstFrame] = vmo.id;
 }
 
 /** As `holdPage`, for `count` frames in a row at as many indices. */
