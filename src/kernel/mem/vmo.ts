@@ -39,14 +39,20 @@ import { swapIn } from "./swap.ts";
 import { cachedSlot, forgetCached, releaseSlot, retainSlot } from "./swap-slots.ts";
 import type { FrameOwner, Vmo } from "./types.ts";
 
-/** A VMO with one reference and no pages, of a family of its own unless one is given. It keeps a source VMO alive. */
-export function createVmo(k: Kernel, source: Vmo["source"], lengthPages: number, family?: number): Vmo {
+/** A VMO with one reference, without pages and of a family of its own unless they are given. It keeps a source VMO alive. */
+export function createVmo(
+  k: Kernel,
+  source: Vmo["source"],
+  lengthPages: number,
+  family?: number,
+  pages = createPageMap(),
+): Vmo {
   const id = k.state.nextIds.vmo;
   k.state.nextIds.vmo += 1;
   const vmo: Vmo = {
     id,
     family: family ?? id,
-    pages: createPageMap(),
+    pages,
     source,
     lengthPages,
     dirty: new Set(),
@@ -60,24 +66,13 @@ export function createVmo(k: Kernel, source: Vmo["source"], lengthPages: number,
 
 /** A copy-on-write copy: the same frames, each with one more use. Whoever maps them writable must take that right away first. */
 export function cloneVmo(k: Kernel, vmo: Vmo): Vmo {
-  const id = k.state.nextIds.vmo;
-  k.state.nextIds.vmo += 1;
-  const clone: Vmo = {
-    ...vmo,
-    id,
-    pages: copyPageMap(vmo.pages),
-    dirty: new Set(),
-    references: 1,
-    mappings: new Set(),
-    dependents: new Set(),
-  };
+  const clone = createVmo(k, vmo.source, vmo.lengthPages, vmo.family, copyPageMap(vmo.pages));
   for (const chunk of clone.pages.chunks.values()) retainSlots(k, chunk, CHUNK_PAGES);
   if (clone.pages.swapped > 0) {
     forEachSlot(clone.pages, 0, Infinity, (_index, slot) => {
       if (slot < 0) retainSlot(k, -slot - 1);
     });
   }
-  join(k, clone);
   return clone;
 }
 
