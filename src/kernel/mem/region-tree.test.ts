@@ -1,3 +1,5 @@
+// The tree of regions against a sorted array, and how many of its nodes an operation looks at.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
